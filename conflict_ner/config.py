@@ -1,0 +1,118 @@
+"""One flat YAML per experiment, read as command-line flags; the real command line comes last and wins.
+
+Because the YAML becomes flags, one parser types both: `2e-5` is a float, `seven` for an int and an unknown key are errors that name the
+line. There is no inheritance: a `diff` of two config files is the whole difference of two experiments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+import yaml
+from transformers import HfArgumentParser, TrainingArguments
+
+from conflict_ner.errors import InputError, read_text
+
+
+@dataclass
+class ModelArguments:
+    """Which encoder is fine-tuned, and in windows of which size."""
+
+    model_name_or_path: str = field(metadata={"help": "Encoder: local folder, id carried by an installed wheel, or Hub id."})
+    model_revision: str | None = field(default=None, metadata={"help": "Hub revision; pinned encoders bring their own."})
+    max_length: int = field(default=256, metadata={"help": "Sub-tokens of a training window, specials included."})
+    window_overlap: int = field(default=64, metadata={"help": "Sub-tokens that neighbouring training windows share."})
+    license: str = field(default="apache-2.0", metadata={"help": "Licence of the trained model, for its card."})
+
+
+@dataclass
+class DataArguments:
+    """Which documents are learnt from, and which choose the checkpoint."""
+
+    train_data: list[str] = field(metadata={"help": "Corpus files or folders to learn from."})
+    dev_data: list[str] = field(metadata={"help": "Corpus files or folders that pick the checkpoint."})
+    test_data: list[str] | None = field(
+        default=None, metadata={"help": "Only checked for texts shared with the others; the model never sees it."}
+    )
+    text_folder: str | None = field(default=None, metadata={"help": "Where stand-off files find their texts."})
+    label_file: str | None = field(default=None, metadata={"help": "labels.json with the label set; default: the labels in train_data."})
+    allow_shared_texts: bool = field(default=False, metadata={"help": "Accept texts that stand in two splits."})
+    sentences_too: bool = field(default=False, metadata={"help": "Learn each sentence by itself as well as in its document."})
+
+
+Arguments = tuple[ModelArguments, DataArguments, TrainingArguments]
+
+
+class _Parser(HfArgumentParser):
+    """HfArgumentParser whose complaints are InputErrors; prefixes of option names are not accepted."""
+
+    def __init__(self) -> None:
+        super().__init__((ModelArguments, DataArguments, TrainingArguments), allow_abbrev=False, prog="train.py")
+        self.add_argument("--config", metavar="YAML", help="flat YAML file of options; the command line wins over it")
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def parse_arguments(argv: Sequence[str]) -> tuple[Arguments, str | None]:
+    """Return typed arguments and the config path; raises InputError for an unknown key, a wrong type or a missing value."""
+    parser = _Parser()
+    config: str | None = None
+    lines: dict[str, int] = {}
+    flags = list(argv)
+    if "--config" in flags:
+        position = flags.index("--config")
+        if position + 1 == len(flags):
+            raise InputError("--config needs the path of a YAML file")
+        config = flags[position + 1]
+        from_file, lines = _flags_from_yaml(Path(config))
+        flags = from_file + flags[:position] + flags[position + 2 :]
+    try:
+        namespace, unknown = parser.parse_known_args(flags)
+        if unknown:
+            raise InputError(f"unknown option {unknown[0]}; see python train.py --help")
+        values = vars(namespace)
+        values.pop("config", None)
+        model, data, training = parser.parse_dict(values)
+    except InputError as error:
+        raise _located(str(error), config, lines, argv) from None
+    except (ValueError, ImportError) as error:  # TrainingArguments checks combinations, and what this machine can do
+        raise InputError(f"{config or 'options'}: {' '.join(str(error).split())}") from None
+    return (model, data, training), config
+
+
+def _flags_from_yaml(path: Path) -> tuple[list[str], dict[str, int]]:
+    """Return the flags that a flat YAML mapping stands for, and the line of each key."""
+    try:
+        root = yaml.compose(read_text(path), Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError.at(path, mark.line + 1 if mark else None, f"not valid YAML ({getattr(error, 'problem', error)})") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise InputError(f"{path}: expected lines 'key: value'")
+    flags: list[str] = []
+    lines: dict[str, int] = {}
+    for key, value in root.value:
+        line = key.start_mark.line + 1
+        if key.value in lines:
+            raise InputError.at(path, line, f"key {key.value!r} is also on line {lines[key.value]}; keep one")
+        lines[key.value] = line
+        if isinstance(value, yaml.MappingNode):
+            raise InputError.at(path, line, f"key {key.value!r} holds a mapping; configs are flat")
+        # Scalars keep their spelling: the argument parser, not YAML, decides what 2e-5 is.
+        values = [item.value for item in value.value] if isinstance(value, yaml.SequenceNode) else [value.value]
+        if values not in (["null"], ["~"], [""]):
+            flags += [f"--{key.value}", *values]
+    return flags, lines
+
+
+def _located(message: str, config: str | None, lines: dict[str, int], argv: Sequence[str]) -> InputError:
+    """Name the config line of the option that `message` complains about, unless the command line set it."""
+    match = re.search(r"--(\w+)", message)
+    if config and match and match[1] in lines and f"--{match[1]}" not in argv:
+        return InputError.at(Path(config), lines[match[1]], f"{message}; correct or remove the key {match[1]!r}")
+    return InputError(message)

@@ -1,0 +1,113 @@
+"""Log-probabilities per sub-token -> spans: the best legal tag sequence in which every unit of text is decided as a whole.
+
+A *unit* is what no reader would cut: a run of letters and digits, with the joints of a designator (`T-72B3`, `Kh-101/102`,
+`R-73/AA-11`) but not those of ordinary compounds, since in `Taliban-held` and `pro-Russia` a mention does end inside. Every sign
+outside a unit (comma, bracket, apostrophe, hash) is a unit of its own. All sub-tokens of a unit share one entity, for WordPiece,
+byte-level BPE and Unigram alike.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conflict_ner.documents import Span, trim
+from conflict_ner.labels import LabelSet
+
+# A joint is taken before a digit (`Su-34`, `Kh-101/102`) or after one when at most two letters follow (`R-73/AA-11`; not `M-19-led`).
+UNIT = re.compile(r"\w+(?:[-/.](?=\d)\w+|(?<=\d)[-/](?=[^\W\d_]{1,2}(?![^\W\d_]))\w+)*|[^\w\s]")
+OPENING_OR_QUOTE = "\"'“”‘’«»`([{<,;:!?"
+
+
+def viterbi(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the tag ids of the best legal IOB2 path over `scores`, shape (units, num_tags), log-probabilities.
+
+    Legal: `I-X` follows only `B-X` or `I-X` (Ratinov & Roth 2009 on BIO; Viterbi 1967). Tag ids as in `LabelSet`.
+    """
+    units, num_tags = scores.shape
+    if not units:
+        return np.zeros(0, dtype=np.int64)
+    begin, inside = np.arange(1, num_tags, 2), np.arange(2, num_tags, 2)
+    best = scores[0].copy()
+    best[inside] = -np.inf
+    came_from = np.zeros((units, num_tags), dtype=np.int64)
+    for unit in range(1, units):
+        source = int(best.argmax())  # `O` and `B-X` may follow anything
+        came_from[unit] = source
+        reached = np.full(num_tags, best[source])
+        from_begin = best[begin] >= best[inside]
+        came_from[unit, inside] = np.where(from_begin, begin, inside)
+        reached[inside] = np.where(from_begin, best[begin], best[inside])
+        best = reached + scores[unit]
+    path = np.zeros(units, dtype=np.int64)
+    path[-1] = best.argmax()
+    for unit in range(units - 1, 0, -1):
+        path[unit - 1] = came_from[unit, path[unit]]
+    return path
+
+
+def units_of(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Group sub-tokens into units: half-open sub-token ranges that tile `offsets`; one sub-token across two units joins them."""
+    ends = [0] * (len(text) + 1)  # end of the unit that covers a character, 0 for white space
+    for match in UNIT.finditer(text):
+        ends[match.start() : match.end()] = [match.end()] * (match.end() - match.start())
+    groups: list[tuple[int, int]] = []
+    covered = 0  # the current unit reaches up to this character
+    for position, (start, end) in enumerate(offsets):
+        start, end = trim(text, start, end)  # noqa: PLW2901 - the offset without the blank that BPE glues to it
+        if groups and (start < covered or start == end):
+            groups[-1] = (groups[-1][0], position + 1)
+        else:
+            groups.append((position, position + 1))
+        if start < end:
+            covered = max(covered, ends[end - 1], end)
+    return groups
+
+
+def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floating], labels: LabelSet) -> tuple[Span, ...]:
+    """Return the spans of one whole text, sorted and disjoint, each with a score.
+
+    `offsets`: raw-text offsets of all sub-tokens; `log_probs`: shape (sub-tokens, num_tags), natural logarithm. The score is the
+    geometric mean, over the units of the span, of the probability of the decided tag: in [0, 1], comparable across lengths.
+    """
+    if not offsets:
+        return ()
+    groups = units_of(text, offsets)
+    unit_scores = _unit_scores(log_probs.astype(np.float64), groups)
+    path = viterbi(unit_scores)
+    spans = []
+    for first, last, label in _chunks(path, labels):
+        start = offsets[groups[first][0]][0]
+        end = offsets[groups[last][1] - 1][1]
+        start, end = trim(text, start, end)
+        while start < end and text[start] in OPENING_OR_QUOTE:
+            start, end = trim(text, start + 1, end)
+        while start < end and text[end - 1] in '"“”«»`[{(<,;:!?':
+            start, end = trim(text, start, end - 1)
+        if start < end:
+            sizes = sum(groups[unit][1] - groups[unit][0] for unit in range(first, last + 1))
+            log_score = sum(unit_scores[unit, path[unit]] for unit in range(first, last + 1)) / sizes
+            spans.append(Span(start, end, label, score=float(min(1.0, np.exp(log_score)))))
+    return tuple(spans)
+
+
+def _unit_scores(log_probs: NDArray[np.float64], groups: list[tuple[int, int]]) -> NDArray[np.float64]:
+    """Sum sub-token scores over each unit: `B-X` is `B-X` then `I-X`, every other tag is itself throughout; shape (units, num_tags)."""
+    starts = np.array([first for first, _ in groups])
+    totals = np.add.reduceat(log_probs, starts, axis=0)
+    first_rows = log_probs[starts]
+    totals[:, 1::2] = first_rows[:, 1::2] + totals[:, 2::2] - first_rows[:, 2::2]
+    return totals
+
+
+def _chunks(path: NDArray[np.int64], labels: LabelSet) -> list[tuple[int, int, str]]:
+    """Return (first unit, last unit, label) of each mention on a legal path."""
+    chunks: list[tuple[int, int, str]] = []
+    for unit, tag_id in enumerate(path.tolist()):
+        if tag_id % 2 == 1:
+            chunks.append((unit, unit, labels.names[tag_id // 2]))
+        elif tag_id:
+            chunks[-1] = (chunks[-1][0], unit, chunks[-1][2])
+    return chunks

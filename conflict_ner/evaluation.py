@@ -1,0 +1,65 @@
+"""A tagger on a corpus -> `metrics.json`: the one file from which every published number is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from seqeval.metrics import f1_score
+from seqeval.scheme import IOB2
+
+from conflict_ner.corpus import count_table
+from conflict_ner.corpus.conll import tagged_words
+from conflict_ner.documents import Document, Span, corpus_sha256
+from conflict_ner.errors import InputError
+from conflict_ner.runs import git_commit, versions
+from conflict_ner.scoring import strict_scores
+
+METRICS = "metrics.json"
+METRICS_VERSION = 1
+
+
+def evaluate_documents(documents: Sequence[Document], predicted: Sequence[Sequence[Span]], labels: Sequence[str]) -> dict[str, Any]:
+    """Score predicted spans against the documents' own: `data`, `strict`, and seqeval's figure for the same spans."""
+    gold = [document.spans for document in documents]
+    return {
+        "data": {"sha256": corpus_sha256(documents), "counts": count_table(documents)},
+        "strict": strict_scores(gold, predicted, labels),
+        "seqeval": {"strict_iob2_micro_f1": _seqeval_f1(documents, predicted)},
+    }
+
+
+def _seqeval_f1(documents: Sequence[Document], predicted: Sequence[Sequence[Span]]) -> float:
+    """Return seqeval's strict IOB2 micro F1 over words cut at all gold and predicted edges, so that no span changes on the way."""
+    rows = []
+    for document, spans in zip(documents, predicted, strict=True):
+        edges = {edge for span in (*document.spans, *spans) for edge in (span.start, span.end)}
+        rows.append([[tag for _, _, tag in tagged_words(document.text, side, edges)] for side in (document.spans, spans)])
+    gold, found = zip(*rows, strict=True)
+    return float(f1_score(gold, found, mode="strict", scheme=IOB2, zero_division=0))
+
+
+def check_labels(documents: Sequence[Document], labels: Sequence[str], path: str) -> None:
+    """Raise InputError when the data have labels that the model cannot predict: its recall on them would be 0 by construction."""
+    unknown = {span.label for document in documents for span in document.spans} - set(labels)
+    if unknown:
+        raise InputError(
+            f"{path}: annotated with {', '.join(sorted(unknown))}, but the model knows only {', '.join(labels)}; "
+            "evaluate a model trained on these labels, or map the data to the model's"
+        )
+
+
+def metrics_record(model: str, data: str, scores: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Assemble `metrics.json` from the scores by corpus path: those of `data` at the top level, the rest under `others`."""
+    return {
+        "version": METRICS_VERSION,
+        "model": model,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {"path": data, **scores[data]["data"]},
+        "strict": scores[data]["strict"],
+        "seqeval": scores[data]["seqeval"],
+        "others": {path: score for path, score in scores.items() if path != data},
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }

@@ -1,0 +1,58 @@
+"""A long text <-> overlapping encoder windows.
+
+The text is tokenized once; windows are slices of its sub-tokens. Each sub-token is *spoken for* by exactly one window, the one in
+which it has most context on its poorer side. Training and inference cut the same windows, so neither sees what the other does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Sub-tokens `[start, end)` go through the encoder together; the window speaks for `[core_start, core_end)`."""
+
+    start: int
+    end: int
+    core_start: int
+    core_end: int
+
+
+def cut_windows(num_sub_tokens: int, size: int, overlap: int) -> list[Window]:
+    """Cover `num_sub_tokens` by windows of at most `size` that overlap by `overlap`; the cores tile the text.
+
+    A text that fits is one window. Raises ValueError unless 0 <= overlap < size.
+    """
+    if not 0 <= overlap < size:
+        raise ValueError(f"overlap {overlap} must lie in [0, {size})")
+    starts = [0]
+    while starts[-1] + size < num_sub_tokens:
+        starts.append(starts[-1] + size - overlap)
+    # In the overlap of two windows, the middle is where both have equal context: cores meet there.
+    bounds = [0, *(start + (overlap + 1) // 2 for start in starts[1:]), num_sub_tokens]
+    return [Window(start, min(start + size, num_sub_tokens), bounds[k], bounds[k + 1]) for k, start in enumerate(starts) if num_sub_tokens]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A whole text as sub-tokens without specials: ids and raw-text offsets `[start, end)` in code points."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> Tokens:
+    """Tokenize the raw text, whole, without specials; offsets are those of the tokenizer (they may include a leading space)."""
+    encoding = tokenizer(text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False)
+    return Tokens(encoding["input_ids"], encoding["offset_mapping"])
+
+
+def special_frame(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """Return the special ids that the tokenizer puts before and after a text (`[CLS]` and `[SEP]` for BERT)."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    framed = tokenizer("a", add_special_tokens=True)["input_ids"]
+    before = next(k for k in range(len(framed)) if framed[k : k + len(bare)] == bare)
+    return framed[:before], framed[before + len(bare) :]
