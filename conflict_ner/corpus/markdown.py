@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from conflict_ner.documents import Document, Span, SpanError, checked_spans
@@ -35,7 +36,7 @@ def read(path: Path, labels: Collection[str] | None = None) -> Iterator[tuple[Do
     for number, line in enumerate(lines[: headings[0]] if headings else lines):
         if line.strip() and not line.startswith("# "):
             raise InputError.at(path, number + 1, "text before the first '## <document id>' heading; add a heading above it")
-    for begin, end in zip(headings, [*headings[1:], len(lines)], strict=True):
+    for begin, end in pairwise([*headings, len(lines)]):
         yield _read_document(path, begin, lines[begin:end], labels), begin + 1
 
 

@@ -1,0 +1,112 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conflict_ner.decoding import decode, units_of, viterbi
+from conflict_ner.documents import Span
+from conflict_ner.labels import LabelSet
+from conflict_ner.windows import tokenize
+from tests.conftest import FAMILIES, build_tokenizer
+
+LABELS = LabelSet(("ACTOR", "WEAPON"))
+NUM_TAGS = len(LABELS.tags)
+TOKENIZERS = {family: build_tokenizer(family) for family in FAMILIES}
+
+
+def legal(path):
+    return all(tag % 2 or not tag or (before + 1 == tag or before == tag) for before, tag in itertools.pairwise([0, *path]))
+
+
+@given(st.integers(1, 4), st.integers(0, 10_000))
+def test_viterbi_finds_the_best_legal_path(length, seed):
+    scores = np.random.default_rng(seed).normal(size=(length, NUM_TAGS))
+    best = max((p for p in itertools.product(range(NUM_TAGS), repeat=length) if legal(p)), key=lambda p: sum(scores[k, t] for k, t in enumerate(p)))
+    assert tuple(viterbi(scores)) == best
+
+
+def test_viterbi_of_nothing():
+    assert viterbi(np.zeros((0, NUM_TAGS))).tolist() == []
+
+
+def sure(text, offsets, mentions):
+    """Log-probabilities of a model that is certain of `mentions` (start, end, label), sub-token by sub-token."""
+    probabilities = np.full((len(offsets), NUM_TAGS), 0.01)
+    for row, (start, end) in enumerate(offsets):
+        start += len(text[start:end]) - len(text[start:end].lstrip())
+        tag = 0
+        for mention_start, mention_end, label in mentions:
+            if mention_start <= start < mention_end:
+                tag = LABELS.begin_id(label) + (0 if start == mention_start else 1)
+        probabilities[row, tag] = 1 - 0.01 * (NUM_TAGS - 1)
+    return np.log(probabilities)
+
+
+DESIGNATORS = [
+    ("a T-72B3, lost", "T-72B3"),
+    ("one (Su-34) fell", "Su-34"),
+    ("fired Kh-101/102 at", "Kh-101/102"),
+    ("an M142 fired", "M142"),
+    ("the F-16s flew", "F-16s"),
+    ("an R-73/AA-11 hit", "R-73/AA-11"),
+    ("by #HIMARS today", "HIMARS"),
+    ("the 9K720 fired", "9K720"),
+    ("by AGM-158C there", "AGM-158C"),
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("text", "designator"), DESIGNATORS)
+def test_a_designator_comes_out_whole_when_half_of_it_was_missed(family, text, designator):
+    start = text.index(designator)
+    tokens = tokenize(TOKENIZERS[family], text)
+    log_probs = sure(text, tokens.offsets, [(start, start + len(designator), "WEAPON")])
+    inside = [k for k, (s, e) in enumerate(tokens.offsets) if start <= max(s, start) < e <= start + len(designator)]
+    if len(inside) > 2:  # the model is wrong about the last sub-token of a longer word
+        log_probs[inside[-1]] = np.log(np.array([0.6] + [0.4 / (NUM_TAGS - 1)] * (NUM_TAGS - 1)))
+    assert decode(text, tokens.offsets, log_probs, LABELS) == (Span(start, start + len(designator), "WEAPON"),)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("text", "mention"),
+    [("the Taliban-held city", "Taliban"), ("an anti-IS drive", "IS"), ("M-19-led raid", "M-19"), ("Ukraine's army", "Ukraine"), ("Syria’s", "Syria")],
+)
+def test_a_compound_may_end_a_mention_inside(family, text, mention):
+    start = text.index(mention)
+    tokens = tokenize(TOKENIZERS[family], text)
+    log_probs = sure(text, tokens.offsets, [(start, start + len(mention), "ACTOR")])
+    assert decode(text, tokens.offsets, log_probs, LABELS) == (Span(start, start + len(mention), "ACTOR"),)
+
+
+TEXTS = st.lists(st.sampled_from(["T-72B3", "army", " ", "\n", "é́", "🚀", "بغداد", "#", "(", ",", '"', "-", "\u200b", "1", "x" * 30]), max_size=14).map("".join)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(FAMILIES), TEXTS, st.integers(0, 10_000))
+def test_spans_are_valid_whatever_the_model_says(family, text, seed):
+    tokens = tokenize(TOKENIZERS[family], text)
+    log_probs = np.log(np.random.default_rng(seed).dirichlet(np.full(NUM_TAGS, 0.3), size=len(tokens.ids)) + 1e-9)
+    spans = decode(text, tokens.offsets, log_probs.reshape(len(tokens.ids), NUM_TAGS), LABELS)
+    for span in spans:
+        assert 0 <= span.start < span.end <= len(text)
+        assert text[span.start : span.end] == text[span.start : span.end].strip()
+        assert 0 < span.score <= 1
+    assert all(left.end <= right.start for left, right in itertools.pairwise(spans))
+
+
+@settings(deadline=None)
+@given(st.sampled_from(FAMILIES), TEXTS)
+def test_units_tile_the_sub_tokens(family, text):
+    offsets = tokenize(TOKENIZERS[family], text).offsets
+    groups = units_of(text, offsets)
+    assert [k for first, last in groups for k in range(first, last)] == list(range(len(offsets)))
+
+
+def test_score_is_the_geometric_mean_probability_of_the_sub_tokens():
+    probabilities = np.array([[0.1, 0.8, 0.05, 0.03, 0.02], [0.3, 0.1, 0.5, 0.05, 0.05]])
+    (span,) = decode("US army", [(0, 2), (3, 7)], np.log(probabilities), LABELS)
+    assert (span.start, span.end, span.label) == (0, 7, "ACTOR")
+    assert span.score == pytest.approx((0.8 * 0.5) ** 0.5)

@@ -1,0 +1,99 @@
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seqeval.metrics import classification_report
+from seqeval.scheme import IOB2
+
+from conflict_ner.documents import Span
+from conflict_ner.scoring import Counts, bootstrap_f1_interval, strict_scores
+
+LABELS = ("A", "B")
+
+
+def test_hand_computed_table():
+    gold = [[Span(0, 2, "A"), Span(3, 5, "B")], [Span(0, 1, "A")], []]
+    predicted = [[Span(0, 2, "A"), Span(3, 4, "B")], [Span(0, 1, "B")], [Span(5, 6, "A")]]
+    scores = strict_scores(gold, predicted, LABELS)
+    # A: tp 1, fp 1 (5-6), fn 1 (0-1); B: tp 0, fp 2, fn 1
+    assert scores["per_label"]["A"] == {"precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2, "support": 2}
+    assert scores["per_label"]["B"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
+    assert scores["micro"]["precision"] == 1 / 4
+    assert scores["micro"]["recall"] == 1 / 3
+    assert scores["micro"]["f1"] == pytest.approx(2 / 7)
+    assert scores["macro"]["f1"] == 1 / 4
+
+
+def random_tags(generator: random.Random, length: int) -> list[str]:
+    tags, label = [], None
+    for _ in range(length):
+        choice = generator.random()
+        if choice < 0.4:
+            label = None
+        elif choice < 0.75 or label is None:
+            label = generator.choice(LABELS)
+            tags.append(f"B-{label}")
+            continue
+        tags.append("O" if label is None else f"I-{label}")
+    return tags
+
+
+def spans_of(tags: list[str]) -> list[Span]:
+    spans: list[Span] = []
+    for position, tag in enumerate(tags):
+        if tag.startswith("B-"):
+            spans.append(Span(position, position + 1, tag[2:]))
+        elif tag.startswith("I-"):
+            spans[-1] = Span(spans[-1].start, position + 1, tag[2:])
+    return spans
+
+
+@given(st.integers(0, 10_000))
+def test_agrees_with_seqeval_strict_iob2(seed):
+    generator = random.Random(seed)
+    lengths = [generator.randint(1, 12) for _ in range(6)]
+    gold = [["B-A", *random_tags(generator, n)] for n in lengths]
+    predicted = [["B-A" if generator.random() < 0.5 else "O", *random_tags(generator, n)] for n in lengths]
+    predicted = [[t if not t.startswith("I-") or tags[k - 1][2:] == t[2:] else "O" for k, t in enumerate(tags)] for tags in predicted]
+    predicted = [[tags[0], *("O" if t.startswith("I-") and tags[k][0] == "O" else t for k, t in enumerate(tags[1:]))] for tags in predicted]
+    oracle = classification_report(gold, predicted, mode="strict", scheme=IOB2, output_dict=True, zero_division=0)
+    ours = strict_scores([spans_of(t) for t in gold], [spans_of(t) for t in predicted], LABELS)
+    for name, oracle_name in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+        assert ours["micro"][name] == pytest.approx(oracle["micro avg"][oracle_name])
+        assert ours["macro"][name] == pytest.approx(oracle["macro avg"][oracle_name])
+        for label in set(LABELS) & set(oracle):
+            assert ours["per_label"][label][name] == pytest.approx(oracle[label][oracle_name])
+
+
+def test_nothing_and_empty_gold_are_zero_not_an_error():
+    assert Counts().f1 == 0.0
+    assert strict_scores([[]], [[]], LABELS)["micro"]["f1"] == 0.0
+    assert strict_scores([[]], [[Span(0, 1, "A")]], LABELS)["micro"]["precision"] == 0.0
+
+
+def test_unknown_labels_are_an_error_of_ours():
+    with pytest.raises(ValueError, match="outside the set"):
+        strict_scores([[Span(0, 1, "X")]], [[]], LABELS)
+
+
+def test_interval_holds_the_score_is_repeatable_and_narrows_with_documents():
+    generator = np.random.default_rng(1)
+    counts = generator.integers(0, 5, (400, 3))
+    tp, fp, fn = counts.sum(axis=0)
+    low, high = bootstrap_f1_interval(counts)
+    assert low < 2 * tp / (2 * tp + fp + fn) < high
+    assert [low, high] == bootstrap_f1_interval(counts)
+    few_low, few_high = bootstrap_f1_interval(counts[:20])
+    assert few_high - few_low > high - low
+
+
+def test_interval_agrees_with_resampling_documents_one_by_one():
+    counts = np.random.default_rng(2).integers(0, 6, (60, 3))
+    generator = np.random.default_rng(3)
+    f1 = []
+    for _ in range(4000):
+        tp, fp, fn = counts[generator.integers(0, 60, 60)].sum(axis=0)
+        f1.append(2 * tp / (2 * tp + fp + fn))
+    assert bootstrap_f1_interval(counts, samples=4000) == pytest.approx(list(np.quantile(f1, [0.025, 0.975])), abs=0.01)
