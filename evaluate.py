@@ -16,7 +16,7 @@ from rich.progress import track
 from conflict_ner import Tagger
 from conflict_ner.corpus import read_documents
 from conflict_ner.errors import MissingTextError, exit_2_on_bad_input
-from conflict_ner.evaluation import METRICS, check_labels, evaluate_documents, metrics_record
+from conflict_ner.evaluation import METRICS, check_labels, evaluate_documents, metrics_record, pipeline_agreement
 from conflict_ner.model_card import write_card
 from conflict_ner.report import score_table
 from conflict_ner.runs import RUN_RECORD, prepare_output, write_json
@@ -32,6 +32,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--output", metavar="FOLDER", help="where metrics.json goes (and the model card, for a run folder); default: the model folder"
     )
+    parser.add_argument("--stock_pipeline", action="store_true", help="also measure how often pipeline() gives the same entities")
     parser.add_argument("--device", help="torch device; default: a GPU when there is one")
     return parser.parse_args(argv)
 
@@ -52,12 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             console.print(f"[yellow]skipped:[/] {error}")
     for path, documents in corpora.items():
         check_labels(documents, tagger.labels.names, path)
-    scores = {}
+    predicted, scores = {}, {}
     for path, documents in corpora.items():
         tagged = track(tagger.stream(d.text for d in documents), f"tagging {path}", len(documents), console=console)
-        scores[path] = evaluate_documents(documents, list(tagged), tagger.labels.names)
+        predicted[path] = list(tagged)
+        scores[path] = evaluate_documents(documents, predicted[path], tagger.labels.names)
         console.print(score_table(path, scores[path]["strict"]))
-    write_json(output / METRICS, metrics_record(arguments.model, arguments.data, scores))
+    stock = None
+    if arguments.stock_pipeline:
+        stock = pipeline_agreement(arguments.model, corpora[arguments.data], predicted[arguments.data], tagger.tokenizer.model_max_length)
+        console.print(f"stock pipeline(): same entities in {stock['identical_documents']:.1%} of {stock['documents']} documents")
+    write_json(output / METRICS, metrics_record(arguments.model, arguments.data, scores, stock))
     written = [output / METRICS] + ([write_card(output)] if (output / RUN_RECORD).exists() else [])
     console.print("written: " + ", ".join(map(str, written)))
     return 0

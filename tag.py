@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import tee
 from pathlib import Path
@@ -37,7 +36,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def read_texts(files: Sequence[str], by_line: bool) -> Iterator[tuple[str, str]]:
     """Yield (id, text): whole files, or their lines as `file:number`; raises InputError for a file that is no UTF-8 text."""
     for file in files or ["-"]:
-        text = sys.stdin.buffer.read().decode("utf-8", "replace") if file == "-" else read_text(Path(file))
+        text = read_text(Path("/dev/stdin" if file == "-" else file))
         name = "stdin" if file == "-" else file
         if by_line:
             yield from ((f"{name}:{number}", line) for number, line in enumerate(text.splitlines(), 1))

@@ -8,13 +8,14 @@ from typing import Any
 
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
+from transformers import pipeline
 
 from conflict_ner.corpus import count_table
 from conflict_ner.corpus.conll import tagged_words
 from conflict_ner.documents import Document, Span, corpus_sha256
 from conflict_ner.errors import InputError
 from conflict_ner.runs import git_commit, versions
-from conflict_ner.scoring import strict_scores
+from conflict_ner.scoring import Counts, strict_scores
 
 METRICS = "metrics.json"
 METRICS_VERSION = 1
@@ -40,6 +41,27 @@ def _seqeval_f1(documents: Sequence[Document], predicted: Sequence[Sequence[Span
     return float(f1_score(gold, found, mode="strict", scheme=IOB2, zero_division=0))
 
 
+def pipeline_agreement(model: str, documents: Sequence[Document], predicted: Sequence[Sequence[Span]], limit: int) -> dict[str, Any]:
+    """Compare with what a user of the stock pipeline gets: on each document of at most `limit` sub-tokens, the same spans or not.
+
+    Returns the documents compared, the share with identical spans, and F1 of the pipeline's spans against the tagger's.
+    """
+    stock = pipeline("token-classification", model=model, aggregation_strategy="simple", device="cpu")
+    fits = [k for k, d in enumerate(documents) if len(stock.tokenizer(d.text, verbose=False)["input_ids"]) <= limit]
+    same, counts = 0, Counts()
+    for k in fits:
+        ours = set(predicted[k])
+        theirs = {Span(e["start"], e["end"], e["entity_group"]) for e in stock(documents[k].text)}
+        same += ours == theirs
+        counts = Counts(counts.tp + len(ours & theirs), counts.fp + len(theirs - ours), counts.fn + len(ours - theirs))
+    return {
+        "documents": len(fits),
+        "identical_documents": same / max(len(fits), 1),
+        "f1_between": counts.f1,
+        "spans": counts.tp + counts.fn,
+    }
+
+
 def check_labels(documents: Sequence[Document], labels: Sequence[str], path: str) -> None:
     """Raise InputError when the data have labels that the model cannot predict: its recall on them would be 0 by construction."""
     unknown = {span.label for document in documents for span in document.spans} - set(labels)
@@ -50,8 +72,11 @@ def check_labels(documents: Sequence[Document], labels: Sequence[str], path: str
         )
 
 
-def metrics_record(model: str, data: str, scores: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Assemble `metrics.json` from the scores by corpus path: those of `data` at the top level, the rest under `others`."""
+def metrics_record(model: str, data: str, scores: Mapping[str, dict[str, Any]], stock: dict[str, Any] | None) -> dict[str, Any]:
+    """Assemble `metrics.json` from the scores by corpus path: those of `data` at the top level, the rest under `others`.
+
+    `stock` is what `pipeline_agreement` returned, None when it was not measured.
+    """
     return {
         "version": METRICS_VERSION,
         "model": model,
@@ -59,6 +84,7 @@ def metrics_record(model: str, data: str, scores: Mapping[str, dict[str, Any]]) 
         "data": {"path": data, **scores[data]["data"]},
         "strict": scores[data]["strict"],
         "seqeval": scores[data]["seqeval"],
+        "stock_pipeline": stock,
         "others": {path: score for path, score in scores.items() if path != data},
         "git_commit": git_commit(),
         "versions": versions(),

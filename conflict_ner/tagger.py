@@ -72,13 +72,20 @@ class Tagger:
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str]) -> Iterator[list[Span]]:
-        """Like `tag`, lazily: holds a few hundred texts at a time however many there are."""
+        """Like `tag`, lazily: holds a few hundred texts at a time however many there are.
+
+        When `texts` raises InputError, the texts before it are still tagged and yielded.
+        """
         chunk: list[str] = []
-        for text in texts:
-            chunk.append(text)
-            if len(chunk) == TEXTS_AT_A_TIME:
-                yield from self._tag_chunk(chunk)
-                chunk = []
+        try:
+            for text in texts:
+                chunk.append(text)
+                if len(chunk) == TEXTS_AT_A_TIME:
+                    yield from self._tag_chunk(chunk)
+                    chunk = []
+        except InputError:
+            yield from self._tag_chunk(chunk)
+            raise
         yield from self._tag_chunk(chunk)
 
     def _tag_chunk(self, texts: list[str]) -> Iterator[list[Span]]:

@@ -103,7 +103,10 @@ ENCODERS = {
             DebertaV2Config(vocab_size=v, max_position_embeddings=64, relative_attention=True, pos_att_type=["p2c", "c2p"], **SMALL)
         ),
     ),
-    "xlm-roberta": ("unigram", lambda v: XLMRobertaModel(XLMRobertaConfig(vocab_size=v, max_position_embeddings=66, pad_token_id=0, **SMALL))),
+    "xlm-roberta": (
+        "unigram",
+        lambda v: XLMRobertaModel(XLMRobertaConfig(vocab_size=v, max_position_embeddings=66, pad_token_id=0, **SMALL)),
+    ),
 }
 
 

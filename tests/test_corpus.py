@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conflict_ner.corpus import check_splits, count_table, read_documents, write_documents
-from conflict_ner.corpus import conll, jsonl, markdown
+from conflict_ner.corpus import check_splits, conll, count_table, jsonl, markdown, read_documents, write_documents
 from conflict_ner.documents import Document, Span, trim
 from conflict_ner.errors import InputError, MissingTextError
 
 # Letters with combining marks, emoji, right-to-left text, brackets, backslashes, every kind of line end and white space.
-ALPHABET = st.sampled_from(list("aé́ñ🚀👩‍🚀م\u200fאב[](){}#\\|=_* .-'\"") + ["\n", "\r\n", "\r", "\t", "\u2028", "\x0b", "\x85", "\xa0", "## ", "\\u0041", "\ufeff"])
+ALPHABET = st.sampled_from(
+    list("aé́ñ🚀👩‍🚀م\u200fאב[](){}#\\|=_* .-'\"") + ["\n", "\r\n", "\r", "\t", "\u2028", "\x0b", "\x85", "\xa0", "## ", "\\u0041", "\ufeff"]
+)
 TEXTS = st.lists(ALPHABET, max_size=30).map("".join)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 
@@ -25,7 +26,9 @@ def documents(draw, texts=TEXTS, ids=NAMES, metas=None):
         start, end = trim(text, start, end)
         if start < end:
             spans.append(Span(start, end, draw(st.sampled_from(["ACTOR", "WEAPON", "X-1_y"]))))
-    meta = draw(st.dictionaries(NAMES, st.text(st.characters(exclude_categories=["Cs"]), max_size=8), max_size=3) if metas is None else metas)
+    meta = draw(
+        st.dictionaries(NAMES, st.text(st.characters(exclude_categories=["Cs"]), max_size=8), max_size=3) if metas is None else metas
+    )
     return Document(draw(ids), text, tuple(spans), meta)
 
 
@@ -56,10 +59,16 @@ def solid(document):
     return text, [(position[s.start], position[s.end - 1] + 1, s.label) for s in document.spans]
 
 
-WORDS = st.lists(st.sampled_from(["T-72B3,", "(Su-34)", "Россия", "ab", "é́", "[x]", "🚀", "بغداد", " ", "  "]), min_size=1, max_size=12).map("".join)
+WORDS = st.lists(
+    st.sampled_from(["T-72B3,", "(Su-34)", "Россия", "ab", "é́", "[x]", "🚀", "بغداد", " ", "  "]), min_size=1, max_size=12
+).map("".join)
 
 
-@given(corpus=st.lists(documents(texts=WORDS, ids=st.from_regex(r"[a-z]{1,5}", fullmatch=True)), min_size=1, max_size=3, unique_by=lambda d: d.id))
+@given(
+    corpus=st.lists(
+        documents(texts=WORDS, ids=st.from_regex(r"[a-z]{1,5}", fullmatch=True)), min_size=1, max_size=3, unique_by=lambda d: d.id
+    )
+)
 def test_conll_keeps_words_tags_and_ids(tmp_path_factory, corpus):
     path = tmp_path_factory.getbasetemp() / "round.conll"
     write_documents(corpus, path)
@@ -118,7 +127,11 @@ BAD_FILES = [
     ("a.jsonl", b'{"id": "a"}', r"a.jsonl:1: field 'text'"),
     ("a.jsonl", b'{"id": "a", "text": "x", "spans": [{"start": 0}]}', r"a.jsonl:1: span .*start"),
     ("a.jsonl", b'{"id": "a", "text": "x", "spans": [{"start": 0, "end": 2, "label": "ACTOR"}]}', r"a.jsonl:1: .*outside the text of 1"),
-    ("a.jsonl", b'{"id": "a", "text": "xyz", "spans": [{"start": 0, "end": 2, "label": "ACTOR"}, {"start": 1, "end": 3, "label": "ACTOR"}]}', "a.jsonl:1: .*overlap"),
+    (
+        "a.jsonl",
+        b'{"id": "a", "text": "xyz", "spans": [{"start": 0, "end": 2, "label": "ACTOR"}, {"start": 1, "end": 3, "label": "ACTOR"}]}',
+        "a.jsonl:1: .*overlap",
+    ),
     ("a.conll", b"a\tB-ACTOR\nb\tI-WEAPON\n", r"a.conll:2: tag I-WEAPON cannot follow B-ACTOR"),
     ("a.conll", b"a\tB-ACTOR\n\nb\tI-ACTOR\n", r"a.conll:3: tag I-ACTOR cannot follow the start"),
     ("a.conll", b"a\tO\nword\n", r"a.conll:2: expected 'word<TAB>tag'"),

@@ -23,7 +23,9 @@ def legal(path):
 @given(st.integers(1, 4), st.integers(0, 10_000))
 def test_viterbi_finds_the_best_legal_path(length, seed):
     scores = np.random.default_rng(seed).normal(size=(length, NUM_TAGS))
-    best = max((p for p in itertools.product(range(NUM_TAGS), repeat=length) if legal(p)), key=lambda p: sum(scores[k, t] for k, t in enumerate(p)))
+    best = max(
+        (p for p in itertools.product(range(NUM_TAGS), repeat=length) if legal(p)), key=lambda p: sum(scores[k, t] for k, t in enumerate(p))
+    )
     assert tuple(viterbi(scores)) == best
 
 
@@ -72,7 +74,13 @@ def test_a_designator_comes_out_whole_when_half_of_it_was_missed(family, text, d
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     ("text", "mention"),
-    [("the Taliban-held city", "Taliban"), ("an anti-IS drive", "IS"), ("M-19-led raid", "M-19"), ("Ukraine's army", "Ukraine"), ("Syria’s", "Syria")],
+    [
+        ("the Taliban-held city", "Taliban"),
+        ("an anti-IS drive", "IS"),
+        ("M-19-led raid", "M-19"),
+        ("Ukraine's army", "Ukraine"),
+        ("Syria’s", "Syria"),
+    ],
 )
 def test_a_compound_may_end_a_mention_inside(family, text, mention):
     start = text.index(mention)
@@ -81,7 +89,9 @@ def test_a_compound_may_end_a_mention_inside(family, text, mention):
     assert decode(text, tokens.offsets, log_probs, LABELS) == (Span(start, start + len(mention), "ACTOR"),)
 
 
-TEXTS = st.lists(st.sampled_from(["T-72B3", "army", " ", "\n", "é́", "🚀", "بغداد", "#", "(", ",", '"', "-", "\u200b", "1", "x" * 30]), max_size=14).map("".join)
+TEXTS = st.lists(
+    st.sampled_from(["T-72B3", "army", " ", "\n", "é́", "🚀", "بغداد", "#", "(", ",", '"', "-", "\u200b", "1", "x" * 30]), max_size=14
+).map("".join)
 
 
 @settings(deadline=None)

@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from conflict_ner import Tagger, tagger as tagger_module
+from conflict_ner import Tagger
+from conflict_ner import tagger as tagger_module
 from conflict_ner.errors import InputError
 from conflict_ner.labels import LabelSet
 from tests.conftest import ENCODERS
@@ -38,7 +39,9 @@ def test_every_encoder_family_tags_texts_longer_than_its_window(tiny_encoder, ar
         assert 0 <= span.score <= 1
 
 
-TEXTS = st.lists(st.sampled_from(["T-72B3 ", "army ", "Port Azur, ", " ", "\n", "é́", "🚀", "بغداد ", "\u200b", "\x00", "x" * 200]), max_size=40).map("".join)
+TEXTS = st.lists(
+    st.sampled_from(["T-72B3 ", "army ", "Port Azur, ", " ", "\n", "é́", "🚀", "بغداد ", "\u200b", "\x00", "x" * 200]), max_size=40
+).map("".join)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)

@@ -14,13 +14,13 @@ import train
 from conflict_ner.corpus import write_documents
 from conflict_ner.labels import LabelSet
 from conflict_ner.training import last_whole_checkpoint, make_features, split_sentences
-from tests.conftest import DEV, ENCODERS, TRAIN, annotate, build_tokenizer
+from tests.conftest import DEV, ENCODERS, TRAIN, annotate
 
 LABELS = LabelSet(("ACTOR", "LOCATION", "WEAPON"))
 
 
 def test_windows_learn_every_sub_token_exactly_once(tokenizer):
-    document = annotate("d", "{Nordland army|ACTOR} fired {rockets|WEAPON} at {Brenholm|LOCATION} on Monday. " .replace("} ", "} "))
+    document = annotate("d", "{Nordland army|ACTOR} fired {rockets|WEAPON} at {Brenholm|LOCATION} on Monday. ".replace("} ", "} "))
     long = annotate("d", " ".join(["{Nordland army|ACTOR} fired {rockets|WEAPON} at {Brenholm|LOCATION} on Monday."] * 20))
     for one in (document, long):
         features, losses = make_features([one], tokenizer, LABELS, max_length=32, overlap=8)
@@ -61,7 +61,13 @@ def test_a_run_folder_holds_everything_and_nothing_else(config, tiny_encoder, ar
     encoder = str(tiny_encoder(architecture))
     assert train.main(["--config", str(config), "--model_name_or_path", encoder, "--num_train_epochs", "1"]) == 0
     folder = config.parent / "run"
-    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors", "run.json", "tokenizer.json", "tokenizer_config.json"}
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "run.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
     assert AutoConfig.from_pretrained(folder).id2label == LABELS.id2label
     assert AutoTokenizer.from_pretrained(folder).model_max_length == 64
     run = json.loads((folder / "run.json").read_text())
@@ -78,12 +84,25 @@ def test_other_labels_need_no_code(config):
     write_documents([annotate("a", "{Malaria|DISEASE} in {Kano|PLACE}. " * 8)], config.parent / "train.md")
     write_documents([annotate("b", "{Cholera|DISEASE} in {Aden|PLACE}.")], config.parent / "dev.md")
     assert train.main(["--config", str(config), "--num_train_epochs", "1"]) == 0
-    assert AutoConfig.from_pretrained(config.parent / "run").id2label == {0: "O", 1: "B-DISEASE", 2: "I-DISEASE", 3: "B-PLACE", 4: "I-PLACE"}
+    assert AutoConfig.from_pretrained(config.parent / "run").id2label == {
+        0: "O",
+        1: "B-DISEASE",
+        2: "I-DISEASE",
+        3: "B-PLACE",
+        4: "I-PLACE",
+    }
 
 
 def run_train(*arguments, **kwargs):
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
-    return subprocess.Popen([sys.executable, "train.py", *map(str, arguments)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kwargs)
+    return subprocess.Popen(
+        [sys.executable, "train.py", *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **kwargs,
+    )
 
 
 def test_killed_and_resumed_gives_the_weights_of_an_uninterrupted_run(config):
@@ -127,7 +146,11 @@ BAD_INPUT = [
     ("missing data", lambda c: ["--train_data", str(c.parent / "no.md")], "no.md: there is no such file"),
     ("empty data", lambda c: ["--train_data", touch(c.parent / "empty.md", "")], "empty.md: no documents"),
     ("unknown label", lambda c: ["--dev_data", touch(c.parent / "other.md", "## x\n\n[a](NEW)\n")], "labels NEW never occur"),
-    ("same text", lambda c: ["--test_data", touch(c.parent / "same.md", f"## x\n\n{DEV[0].text}\n")], "dev/d1 and test/x have the same text"),
+    (
+        "same text",
+        lambda c: ["--test_data", touch(c.parent / "same.md", f"## x\n\n{DEV[0].text}\n")],
+        "dev/d1 and test/x have the same text",
+    ),
     ("no encoder", lambda c: ["--model_name_or_path", "nobody/nothing-here"], "encoder nobody/nothing-here cannot be had"),
     ("output is a file", lambda c: ["--output_dir", touch(c.parent / "file", "x")], "file: cannot be written"),
     ("output cannot be made", lambda c: ["--output_dir", "/proc/none/run"], "/proc/none/run: cannot be written"),

@@ -1,0 +1,150 @@
+"""evaluate.py and tag.py as a user calls them, on a tiny trained model; every bad input is one sentence and exit code 2."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import evaluate
+import tag
+import train
+from conflict_ner import Tagger
+from conflict_ner.corpus import write_documents
+from conflict_ner.corpus.jsonl import spans_from_rows
+from tests.conftest import DEV, TRAIN, annotate
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_encoder):
+    """A tiny model trained until it knows its training sentences."""
+    folder = tmp_path_factory.mktemp("scripts")
+    write_documents(TRAIN, folder / "train.md")
+    write_documents(DEV, folder / "dev.md")
+    arguments = (
+        f"--model_name_or_path {tiny_encoder('bert')} --train_data {folder}/train.md --dev_data {folder}/dev.md --output_dir {folder}/run"
+    )
+    settings = "--learning_rate 1e-2 --num_train_epochs 60 --per_device_train_batch_size 4 --eval_strategy epoch --metric_for_best_model f1"
+    assert train.main([*arguments.split(), *settings.split(), "--use_cpu", "true", "--disable_tqdm", "true", "--save_strategy", "no"]) == 0
+    return folder / "run"
+
+
+def test_evaluate_writes_metrics_and_card_from_what_the_tagger_found(run, tmp_path, capsys):
+    write_documents([*TRAIN, annotate("x", "Nothing {here|ACTOR}.")], tmp_path / "test.md")
+    assert evaluate.main(["--model", str(run), "--data", str(tmp_path / "test.md"), "--stock_pipeline"]) == 0
+    metrics = json.loads((run / "metrics.json").read_text())
+    micro = metrics["strict"]["micro"]
+    assert micro["f1"] > 0.7, "the tiny model has learnt its training sentences"
+    assert micro["recall"] < 1
+    assert micro["ci95"][0] <= micro["f1"] <= micro["ci95"][1]
+    assert metrics["seqeval"]["strict_iob2_micro_f1"] == pytest.approx(micro["f1"])
+    assert set(metrics["strict"]["per_label"]["WEAPON"]) == {"precision", "recall", "f1", "support"}
+    assert metrics["strict"]["macro"]["f1"] > 0
+    assert metrics["data"]["counts"]["documents"] == 5
+    assert len(metrics["data"]["sha256"]) == 64
+    assert metrics["model"] == str(run)
+    assert metrics["versions"]["transformers"]
+    assert metrics["stock_pipeline"]["documents"] == 5
+    assert 0.5 < metrics["stock_pipeline"]["f1_between"] <= 1
+    assert f"{micro['f1']:.3f}" in capsys.readouterr().out
+    assert f"**Strict micro F1 {micro['f1']:.3f}" in (run / "README.md").read_text()
+
+
+def test_evaluate_skips_further_data_whose_text_is_absent_and_says_so(run, tmp_path, capsys):
+    write_documents(DEV, tmp_path / "test.md")
+    arguments = ["--model", str(run), "--data", str(tmp_path / "test.md"), "--output", str(tmp_path / "out")]
+    assert evaluate.main([*arguments, "--others", "data/articles", "--articles", str(tmp_path)]) == 0
+    assert "skipped:" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["others"] == {}
+    assert not (tmp_path / "out" / "README.md").exists()
+
+
+def test_evaluate_scores_further_data_by_itself(run, tmp_path):
+    write_documents(DEV, tmp_path / "a.md")
+    write_documents(TRAIN, tmp_path / "b.md")
+    assert (
+        evaluate.main(
+            ["--model", str(run), "--data", str(tmp_path / "a.md"), "--others", str(tmp_path / "b.md"), "--output", str(tmp_path)]
+        )
+        == 0
+    )
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    other = metrics["others"][str(tmp_path / "b.md")]
+    assert other["data"]["counts"]["documents"] == len(TRAIN)
+    assert other["strict"]["micro"]["support"] == sum(len(document.spans) for document in TRAIN)
+
+
+def refused(capsys, main, *arguments):
+    assert main([str(argument) for argument in arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_evaluate_refuses_what_it_cannot_score(run, tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    write_documents([annotate("a", "{x|VIRUS}")], tmp_path / "virus.md")
+    (tmp_path / "bad.md").write_text("## a\n\n[x (ACTOR)\n")
+    (tmp_path / "file").write_text("")
+    data = ["--data", tmp_path / "virus.md"]
+    assert "holds no config.json" in refused(capsys, evaluate.main, "--model", empty, *data)
+    assert "VIRUS, but the model knows only ACTOR, LOCATION, WEAPON" in refused(capsys, evaluate.main, "--model", run, *data)
+    assert "bad.md:3" in refused(capsys, evaluate.main, "--model", run, "--data", tmp_path / "bad.md")
+    assert "no.md: there is no such file" in refused(capsys, evaluate.main, "--model", run, "--data", tmp_path / "no.md")
+    assert "cannot be written" in refused(capsys, evaluate.main, "--model", run, *data, "--output", tmp_path / "file")
+    assert "one.txt is not there" in missing_text(capsys, run, tmp_path)
+
+
+def missing_text(capsys, run, tmp_path):
+    (tmp_path / "one.json").write_text(json.dumps({"id": "1", "text_file": "one.txt", "sha256": "", "spans": []}))
+    return refused(capsys, evaluate.main, "--model", run, "--data", tmp_path / "one.json", "--articles", tmp_path)
+
+
+def test_tag_prints_a_json_line_per_file_with_the_taggers_spans(run, tmp_path, capsys):
+    text = "Two T-72B3 tanks\r\nwere seen near Port Azur. 🚀"
+    (tmp_path / "a.txt").write_bytes(text.encode())
+    assert tag.main(["--model", str(run), str(tmp_path / "a.txt"), str(tmp_path / "a.txt")]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["id"] for row in rows] == [str(tmp_path / "a.txt")] * 2
+    assert rows[0]["text"] == text
+    spans = [{key: row[key] for key in ("start", "end", "label")} for row in rows[0]["spans"]]
+    assert spans_from_rows(spans) == Tagger.from_pretrained(run).tag([text])[0]
+    assert all(isinstance(row["score"], float) and 0 <= row["score"] <= 1 for row in rows[0]["spans"])
+
+
+def test_tag_reads_standard_input_by_lines(run):
+    done = subprocess.run(
+        [sys.executable, "tag.py", "--model", run, "--lines"], input="Rockets hit\n\nPort Azur\n", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["stdin:1", "stdin:2", "stdin:3"]
+
+
+def test_tag_shows_text_with_every_character(run, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("Two [bold] T-72B3 tanks were seen near Port Azur.")
+    assert tag.main(["--model", str(run), "--format", "text", str(tmp_path / "a.txt")]) == 0
+    shown = capsys.readouterr().out
+    assert "[bold]" in shown
+    assert "WEAPON" in shown
+
+
+def test_tag_refuses_what_it_cannot_read(run, tmp_path, capsys):
+    (tmp_path / "latin.txt").write_bytes("Malm\xf6".encode("latin-1"))
+    assert "no.txt: there is no such file" in refused(capsys, tag.main, "--model", run, tmp_path / "no.txt")
+    assert "latin.txt:1: byte 0xf6 is not UTF-8" in refused(capsys, tag.main, "--model", run, tmp_path / "latin.txt")
+    assert "no token classifier" in refused(capsys, tag.main, "--model", "nobody/none", tmp_path / "latin.txt")
+
+
+def test_what_was_tagged_before_a_bad_file_is_not_lost(run, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("Rockets")
+    assert tag.main(["--model", str(run), str(tmp_path / "a.txt"), str(tmp_path / "no.txt")]) == 2
+    assert "a.txt" in capsys.readouterr().out
+
+
+def test_help_is_the_docstring(capsys):
+    for script in (evaluate, tag):
+        with pytest.raises(SystemExit):
+            script.main(["--help"])
+        assert script.__doc__.splitlines()[0] in capsys.readouterr().out
