@@ -1,7 +1,8 @@
 """Score a model on annotated documents: model folder or Hub id + corpus -> metrics.json and a table on the terminal.
 
-python evaluate.py --model models/conflict-minilm --data data/conflict/test
-python evaluate.py --model models/conflict-minilm --data data/conflict/test --others data/articles --output models/conflict-minilm
+Examples:
+    python evaluate.py --model models/conflict-minilm --data data/conflict/test
+    python evaluate.py --model models/conflict-minilm --data data/conflict/test --others data/articles --output models/conflict-minilm
 """
 
 from __future__ import annotations

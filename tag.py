@@ -1,8 +1,9 @@
 """Tag plain text: files or standard input in -> one JSON object per text, or a highlighted view, out.
 
-python tag.py --model models/conflict-minilm article.txt another.txt
-zcat reports.txt.gz | python tag.py --model models/conflict-minilm --lines
-python tag.py --model models/conflict-minilm --format text article.txt
+Examples:
+    python tag.py --model models/conflict-minilm article.txt another.txt
+    zcat reports.txt.gz | python tag.py --model models/conflict-minilm --lines
+    python tag.py --model models/conflict-minilm --format text article.txt
 """
 
 from __future__ import annotations

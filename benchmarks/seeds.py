@@ -1,0 +1,71 @@
+"""Train one config with several seeds and store the mean: a claim about a config is never one run.
+
+    python benchmarks/seeds.py --config configs/re3d-minilm.yaml --data ../shared/re3d/dev.txt --seeds 1 2 3
+
+Writes benchmarks/<config name>.json: strict micro F1 of each seed (with its interval), their mean and standard deviation.
+Models go to models/<config name>-seed<k>; a finished one is scored again, not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from conflict_ner.errors import InputError, exit_2_on_bad_input  # noqa: E402
+from conflict_ner.runs import git_commit, read_json, versions, write_json  # noqa: E402
+
+
+def run(*command: str) -> None:
+    """Run a root script; raises InputError when it fails (it has said why)."""
+    if subprocess.run([sys.executable, *command], cwd=ROOT, check=False).returncode:
+        raise InputError(f"{command[0]} failed; see its message above")
+
+
+@exit_2_on_bad_input
+def main() -> int:
+    """Train and score each seed, write the JSON, print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--data", required=True, help="corpus to score")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    arguments = parser.parse_args()
+    rows = []
+    for seed in arguments.seeds:
+        folder = ROOT / "models" / f"{arguments.config.stem}-seed{seed}"
+        if not (folder / "model.safetensors").exists():
+            settings = ["--config", str(arguments.config), "--seed", str(seed), "--output_dir", str(folder)]
+            run("train.py", *settings, "--resume_from_checkpoint", "true")
+        run("evaluate.py", "--model", str(folder), "--data", arguments.data)
+        metrics, record = read_json(folder / "metrics.json"), read_json(folder / "run.json")
+        micro = metrics["strict"]["micro"]
+        rows.append(
+            {"seed": seed, "micro": micro, "macro_f1": metrics["strict"]["macro"]["f1"], "training_minutes": record["seconds"] / 60}
+        )
+    f1 = [row["micro"]["f1"] for row in rows]
+    spread = statistics.stdev(f1) if len(f1) > 1 else None
+    command = (
+        f"python benchmarks/seeds.py --config {arguments.config} --data {arguments.data} --seeds {' '.join(map(str, arguments.seeds))}"
+    )
+    result = {
+        "command": command,
+        "data": {"path": arguments.data, "sha256": metrics["data"]["sha256"]},
+        "mean_micro_f1": statistics.mean(f1),
+        "stdev_micro_f1": spread,
+        "seeds": rows,
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }
+    path = ROOT / "benchmarks" / f"{arguments.config.stem}.json"
+    write_json(path, result)
+    print(f"strict micro F1 {result['mean_micro_f1']:.3f} (standard deviation {spread or 0:.3f}, {len(f1)} seeds); written: {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
