@@ -2,6 +2,7 @@
 
 Because the YAML becomes flags, one parser types both: `2e-5` is a float, `seven` for an int and an unknown key are errors that name the
 line. There is no inheritance: a `diff` of two config files is the whole difference of two experiments.
+Precision is no setting of an experiment but of the machine it runs on, so it is chosen here unless the command line says otherwise.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+import torch
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
@@ -71,6 +73,8 @@ def parse_arguments(argv: Sequence[str]) -> tuple[Arguments, str | None]:
         config = flags[position + 1]
         from_file, lines = _flags_from_yaml(Path(config))
         flags = from_file + flags[:position] + flags[position + 2 :]
+    if not {"--bf16", "--fp16", "--use_cpu"} & set(flags):
+        flags = machine_flags() + flags
     try:
         namespace, unknown = parser.parse_known_args(flags)
         if unknown:
@@ -83,6 +87,13 @@ def parse_arguments(argv: Sequence[str]) -> tuple[Arguments, str | None]:
     except (ValueError, ImportError) as error:  # TrainingArguments checks combinations, and what this machine can do
         raise InputError(f"{config or 'options'}: {' '.join(str(error).split())}") from None
     return (model, data, training), config
+
+
+def machine_flags() -> list[str]:
+    """Return the flags for bfloat16 autocast where the machine multiplies it fast (a GPU, or a processor with AMX), else none."""
+    if torch.cuda.is_available():
+        return ["--bf16", "true"] if torch.cuda.is_bf16_supported() else []
+    return ["--use_cpu", "true", "--bf16", "true"] if torch.cpu._is_amx_tile_supported() else []
 
 
 def _flags_from_yaml(path: Path) -> tuple[list[str], dict[str, int]]:

@@ -128,8 +128,10 @@ class Tagger:
 
 
 def check_model_folder(folder: Path) -> None:
-    """Raise InputError when `folder` exists but holds no whole model; a name that is no folder may be a Hub id and passes."""
+    """Raise InputError when `folder` holds no whole model; a name that is no folder but may be a Hub id passes."""
     if not folder.exists():
+        if folder.is_absolute() or len(folder.parts) != 2:
+            raise InputError(f"{folder}: there is no such folder; train the model first (python train.py --config ...) or correct the path")
         return
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / name).exists() and not (name == "model.safetensors" and list(folder.glob("model*.safetensors"))):

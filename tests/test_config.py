@@ -1,7 +1,9 @@
+import re
 from pathlib import Path
 
 import pytest
 
+from conflict_ner import config as config_module
 from conflict_ner.config import parse_arguments
 from conflict_ner.errors import InputError
 
@@ -22,7 +24,7 @@ def test_every_config_loads_and_is_complete(path):
     assert data.train_data
     assert model.model_name_or_path
     assert Path(training.output_dir) == Path("models") / path.stem
-    assert not (training.bf16 or training.fp16), "precision belongs to the machine"
+    assert not re.search(r"^(bf16|fp16|use_cpu)", path.read_text(), re.MULTILINE), "precision belongs to the machine"
 
 
 def test_all_configs_name_the_same_keys():
@@ -34,6 +36,15 @@ def test_all_configs_name_the_same_keys():
 def test_the_command_line_wins(config):
     (_, _, training), _ = parse_arguments(["--config", str(config), "--learning_rate", "1e-4", "--seed", "7"])
     assert (training.learning_rate, training.seed) == (1e-4, 7)
+
+
+@pytest.mark.parametrize("amx", [True, False])
+def test_precision_is_chosen_by_the_machine_unless_named(monkeypatch, tmp_path, amx):
+    monkeypatch.setattr(config_module.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(config_module.torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    flags = ["--model_name_or_path", "x", "--train_data", "a", "--dev_data", "b", "--output_dir", str(tmp_path)]
+    assert parse_arguments(flags)[0][2].bf16 is amx
+    assert parse_arguments([*flags, "--use_cpu", "true"])[0][2].bf16 is False
 
 
 def test_numbers_keep_their_type(config):

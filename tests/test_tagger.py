@@ -92,6 +92,8 @@ def test_what_is_no_model_is_refused(tmp_path, tiny_encoder):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="holds no model.safetensors"):
         Tagger.from_pretrained(tmp_path)
+    with pytest.raises(InputError, match="no such folder.*train the model first"):
+        Tagger.from_pretrained(tmp_path / "absent")
     with pytest.raises(InputError, match="no token classifier could be loaded"):
         Tagger.from_pretrained("nobody/nothing-here")
     with pytest.raises(InputError, match="model's tags"):
