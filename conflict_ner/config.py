@@ -40,7 +40,7 @@ class DataArguments:
     test_data: list[str] | None = field(
         default=None, metadata={"help": "Only checked for texts shared with the others; the model never sees it."}
     )
-    text_folder: str | None = field(default=None, metadata={"help": "Where stand-off files find their texts."})
+    text_folders: list[str] = field(default_factory=list, metadata={"help": "Folders where stand-off files find their texts."})
     label_file: str | None = field(default=None, metadata={"help": "labels.json with the label set; default: the labels in train_data."})
     allow_shared_texts: bool = field(default=False, metadata={"help": "Accept texts that stand in two splits."})
     sentences_too: bool = field(default=False, metadata={"help": "Learn each sentence by itself as well as in its document."})

@@ -15,20 +15,32 @@ from conflict_ner.corpus.conll import tagged_words
 from conflict_ner.documents import Document, Span, corpus_sha256
 from conflict_ner.errors import InputError
 from conflict_ner.runs import git_commit, versions
-from conflict_ner.scoring import Counts, strict_scores
+from conflict_ner.scoring import Counts, strict_scores, wilson_interval
 
 METRICS = "metrics.json"
 METRICS_VERSION = 1
 
 
 def evaluate_documents(documents: Sequence[Document], predicted: Sequence[Sequence[Span]], labels: Sequence[str]) -> dict[str, Any]:
-    """Score predicted spans against the documents' own: `data`, `strict`, and seqeval's figure for the same spans."""
+    """Score predicted spans against the documents' own: `data`, `strict`, seqeval's figure for the same spans, and `groups`.
+
+    `groups` is there when documents name a challenge `group` in their metadata: how many of its documents have exactly the right spans.
+    """
     gold = [document.spans for document in documents]
-    return {
+    scores = {
         "data": {"sha256": corpus_sha256(documents), "counts": count_table(documents)},
         "strict": strict_scores(gold, predicted, labels),
         "seqeval": {"strict_iob2_micro_f1": _seqeval_f1(documents, predicted)},
     }
+    grouped = [(d.meta["group"], set(d.spans) == set(p)) for d, p in zip(documents, predicted, strict=True) if "group" in d.meta]
+    if grouped:
+        names = ["all", *sorted({group for group, _ in grouped})]
+        scores["groups"] = {name: _pass_rate([right for group, right in grouped if name in ("all", group)]) for name in names}
+    return scores
+
+
+def _pass_rate(right: Sequence[bool]) -> dict[str, Any]:
+    return {"documents": len(right), "rate": sum(right) / len(right), "ci95": wilson_interval(sum(right), len(right))}
 
 
 def _seqeval_f1(documents: Sequence[Document], predicted: Sequence[Sequence[Span]]) -> float:
@@ -84,6 +96,7 @@ def metrics_record(model: str, data: str, scores: Mapping[str, dict[str, Any]], 
         "data": {"path": data, **scores[data]["data"]},
         "strict": scores[data]["strict"],
         "seqeval": scores[data]["seqeval"],
+        **({"groups": scores[data]["groups"]} if "groups" in scores[data] else {}),
         "stock_pipeline": stock,
         "others": {path: score for path, score in scores.items() if path != data},
         "git_commit": git_commit(),

@@ -94,7 +94,7 @@ def read_splits(data: DataArguments) -> tuple[dict[str, list[Document]], LabelSe
     allowed = tuple(definitions) or None
     paths = {"train": data.train_data, "dev": data.dev_data, "test": data.test_data or []}
     splits = {
-        name: [document for path in where for document in read_documents(path, allowed, data.text_folder)]
+        name: [document for path in where for document in read_documents(path, allowed, data.text_folders)]
         for name, where in paths.items()
         if where
     }

@@ -31,6 +31,20 @@ def score_table(title: str, scores: dict[str, Any]) -> Table:
     return table
 
 
+def group_table(title: str, groups: dict[str, Any]) -> Table:
+    """Return the pass rate of each challenge group: the share of its sentences with exactly the right spans."""
+    table = Table(
+        title=title, title_justify="left", caption="passed: all spans of the sentence right, none too many", caption_justify="left"
+    )
+    table.add_column("group")
+    for column in ("passed", "95 % interval", "sentences"):
+        table.add_column(column, justify="right")
+    for name, row in groups.items():
+        low, high = row["ci95"]
+        table.add_row(name, f"{row['rate']:.2f}", f"{low:.2f}-{high:.2f}", str(row["documents"]), style="bold" if name == "all" else "")
+    return table
+
+
 def highlighted(text: str, spans: Sequence[Span], labels: Sequence[str]) -> Text:
     """Return `text` with every span in the colour of its label and the label behind it."""
     rendered = Text()

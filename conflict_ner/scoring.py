@@ -84,6 +84,14 @@ def strict_scores(
     }
 
 
+def wilson_interval(passed: int, total: int) -> list[float]:
+    """Return the 95 % interval [low, high] of a share (Wilson 1927): holds for small groups and for shares near 0 and 1."""
+    z, share = 1.959964, passed / total
+    middle = share + z * z / (2 * total)
+    spread = z * (share * (1 - share) / total + z * z / (4 * total * total)) ** 0.5
+    return [(middle - spread) / (1 + z * z / total), (middle + spread) / (1 + z * z / total)]
+
+
 def bootstrap_f1_interval(
     per_document: NDArray[np.int64], samples: int = BOOTSTRAP_SAMPLES, level: float = 0.95, seed: int = 0
 ) -> list[float]:

@@ -175,17 +175,29 @@ def standoff(tmp_path):
 
 
 def test_standoff_finds_and_verifies_its_text(standoff):
-    (document,) = read_documents(standoff / "one.json", text_folder=standoff / "texts")
+    (document,) = read_documents(standoff / "one.json", text_folders=[standoff / "texts"])
     assert document.text.endswith("\r\n")
     assert document.mention(document.spans[0]) == "Rafale"
 
 
+def test_standoff_over_columns_takes_texts_by_id_and_not_their_tags(tmp_path):
+    (tmp_path / "t.txt").write_text("Free B-Org\nSyria I-Org\n\nRafale O\n")
+    record = {"text_file": "t.txt", "sha256": hashlib.sha256((tmp_path / "t.txt").read_bytes()).hexdigest(), "source": "example.org, CC0"}
+    record["documents"] = [{"id": "t-00002", "spans": [{"start": 0, "end": 6, "label": "WEAPON"}]}]
+    (tmp_path / "a.json").write_text(json.dumps(record))
+    (document,) = read_documents(tmp_path / "a.json")
+    assert (document.text, document.spans) == ("Rafale", (Span(0, 6, "WEAPON"),))
+    (tmp_path / "t.txt").unlink()
+    with pytest.raises(MissingTextError, match="get it .example.org, CC0. and name"):
+        read_documents(tmp_path / "a.json")
+
+
 def test_standoff_says_what_is_missing_or_changed(standoff):
-    with pytest.raises(MissingTextError, match="one.txt is not there.*--articles"):
+    with pytest.raises(MissingTextError, match="its text is at none of .*one.txt.*--articles"):
         read_documents(standoff / "one.json")
     (standoff / "texts" / "one.txt").write_text("Le  Rafale")
     with pytest.raises(InputError, match="sha256 differs"):
-        read_documents(standoff / "one.json", text_folder=standoff / "texts")
+        read_documents(standoff / "one.json", text_folders=[standoff / "texts"])
 
 
 def test_splits_may_share_neither_ids_nor_texts():

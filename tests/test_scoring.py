@@ -8,7 +8,7 @@ from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
 from conflict_ner.documents import Span
-from conflict_ner.scoring import Counts, bootstrap_f1_interval, strict_scores
+from conflict_ner.scoring import Counts, bootstrap_f1_interval, strict_scores, wilson_interval
 
 LABELS = ("A", "B")
 
@@ -87,6 +87,12 @@ def test_interval_holds_the_score_is_repeatable_and_narrows_with_documents():
     assert [low, high] == bootstrap_f1_interval(counts)
     few_low, few_high = bootstrap_f1_interval(counts[:20])
     assert few_high - few_low > high - low
+
+
+def test_wilson_interval_against_published_values():
+    # Newcombe 1998, table I: 81 of 263 and 0 of 20
+    assert wilson_interval(81, 263) == pytest.approx([0.2553, 0.3662], abs=1e-4)
+    assert wilson_interval(0, 20) == pytest.approx([0.0, 0.1611], abs=1e-4)
 
 
 def test_interval_agrees_with_resampling_documents_one_by_one():

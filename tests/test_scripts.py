@@ -14,6 +14,8 @@ from conflict_ner.corpus import write_documents
 from conflict_ner.corpus.jsonl import spans_from_rows
 from tests.conftest import DEV, TRAIN, annotate
 
+TRAIN_TEXT = "Two {T-72B3 tanks|WEAPON} and a {Su-34|WEAPON} were seen near {Port Azur|LOCATION}."
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, tiny_encoder):
@@ -74,6 +76,15 @@ def test_evaluate_scores_further_data_by_itself(run, tmp_path):
     assert other["strict"]["micro"]["support"] == sum(len(document.spans) for document in TRAIN)
 
 
+def test_challenge_groups_are_reported_by_pass_rate(run, tmp_path, capsys):
+    right, wrong = annotate("a", TRAIN_TEXT, group="kept"), annotate("b", "The {minister|WEAPON} left.", group="odd")
+    write_documents([right, wrong], tmp_path / "c.md")
+    assert evaluate.main(["--model", str(run), "--data", str(tmp_path / "c.md"), "--output", str(tmp_path)]) == 0
+    groups = json.loads((tmp_path / "metrics.json").read_text())["groups"]
+    assert {name: (row["rate"], row["documents"]) for name, row in groups.items()} == {"all": (0.5, 2), "kept": (1.0, 1), "odd": (0.0, 1)}
+    assert "odd" in capsys.readouterr().out
+
+
 def refused(capsys, main, *arguments):
     assert main([str(argument) for argument in arguments]) == 2
     error = capsys.readouterr().err
@@ -94,7 +105,7 @@ def test_evaluate_refuses_what_it_cannot_score(run, tmp_path, capsys):
     assert "bad.md:3" in refused(capsys, evaluate.main, "--model", run, "--data", tmp_path / "bad.md")
     assert "no.md: there is no such file" in refused(capsys, evaluate.main, "--model", run, "--data", tmp_path / "no.md")
     assert "cannot be written" in refused(capsys, evaluate.main, "--model", run, *data, "--output", tmp_path / "file")
-    assert "one.txt is not there" in missing_text(capsys, run, tmp_path)
+    assert "its text is at none of" in missing_text(capsys, run, tmp_path)
 
 
 def missing_text(capsys, run, tmp_path):

@@ -28,10 +28,10 @@ COLUMN_SUFFIXES = (".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt")
 NOT_CORPORA = {"README.md", "GUIDELINES.md", "labels.json"}
 
 
-def read_documents(path: Path | str, labels: Collection[str] | None = None, text_folder: Path | str | None = None) -> list[Document]:
+def read_documents(path: Path | str, labels: Collection[str] | None = None, text_folders: Sequence[Path | str] = ()) -> list[Document]:
     """Read a corpus file or folder.
 
-    `labels` is the allowed label set (None: any); `text_folder` is where stand-off files find their texts (default: beside them).
+    `labels` is the allowed label set (None: any); `text_folders` are where stand-off files find their texts (then: beside them).
     Raises InputError naming file and line for anything malformed, for two documents with one id, and for an empty corpus;
     MissingTextError when a stand-off text is not there.
     """
@@ -39,7 +39,7 @@ def read_documents(path: Path | str, labels: Collection[str] | None = None, text
     documents: list[Document] = []
     first_seen: dict[str, str] = {}
     for file in corpus_files(path):
-        for document, line in _read_file(file, labels, Path(text_folder) if text_folder else None):
+        for document, line in _read_file(file, labels, [Path(folder) for folder in text_folders]):
             if document.id in first_seen:
                 raise InputError.at(file, line, f"document id {document.id!r} is also at {first_seen[document.id]}; rename one")
             first_seen[document.id] = f"{file}:{line}"
@@ -62,13 +62,13 @@ def corpus_files(path: Path) -> list[Path]:
     return [path]
 
 
-def _read_file(file: Path, labels: Collection[str] | None, text_folder: Path | None) -> Iterable[tuple[Document, int]]:
+def _read_file(file: Path, labels: Collection[str] | None, text_folders: Sequence[Path]) -> Iterable[tuple[Document, int]]:
     if file.suffix == ".md":
         return markdown.read(file, labels)
     if file.suffix == ".jsonl":
         return jsonl.read(file, labels)
     if file.suffix == ".json":
-        return standoff.read(file, labels, text_folder)
+        return standoff.read(file, labels, text_folders)
     return conll.read(file, labels)
 
 
