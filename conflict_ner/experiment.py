@@ -26,8 +26,9 @@ from conflict_ner.labels import LabelSet, read_definitions
 from conflict_ner.runs import (
     RUN_RECORD,
     WEIGHTS,
-    check_resumable,
+    check_same_run,
     git_commit,
+    is_finished,
     prepare_output,
     refuse_unfinished,
     remove_checkpoints,
@@ -79,12 +80,16 @@ def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
         "machine": machine(),
         "status": "begun",
     }
-    if resume:
-        check_resumable(folder, record)
+    checkpoint = last_whole_checkpoint(folder) if resume else None
+    if checkpoint:
+        check_same_run(folder, record)
+    elif resume and is_finished(folder, record):
+        log.info("%s: this run is finished; leave --resume_from_checkpoint away to train it anew", folder)
+        return folder
     trainer = make_trainer(model, tokenizer, labels, train, dev, training_arguments)
     if trainer.is_world_process_zero():
         write_json(folder / RUN_RECORD, record)
-    fit(trainer, folder, record, last_whole_checkpoint(folder) if resume else None)
+    fit(trainer, folder, record, checkpoint)
     return folder
 
 

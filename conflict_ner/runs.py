@@ -74,18 +74,25 @@ def git_commit() -> str | None:
     return commit + ("-dirty" if status.strip() else "")
 
 
-def check_resumable(folder: Path, record: Mapping[str, Any]) -> None:
-    """Raise InputError when the run begun in `folder` had other settings, data or label set than `record`."""
-    if not (folder / RUN_RECORD).exists():
-        return
+def changed_parts(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    """Return what differs between the run recorded in `folder` and `record`: settings by name, `data`, `labels`."""
     begun = read_json(folder / RUN_RECORD)
-    for key in ("settings", "data", "labels"):
-        if begun.get(key) != record[key]:
-            old, new, changed = begun.get(key), record[key], key
-            if isinstance(old, dict):
-                names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-                changed += f" ({', '.join(names)})"
-            raise InputError(f"{folder}: the run begun there has other {changed}; use the same, or another --output_dir")
+    old, new = begun.get("settings", {}), record["settings"]
+    changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    return changed + [key for key in ("data", "labels") if begun.get(key) != record[key]]
+
+
+def check_same_run(folder: Path, record: Mapping[str, Any]) -> None:
+    """Raise InputError when the run begun in `folder` had other settings, data or label set than `record`."""
+    if changed := changed_parts(folder, record):
+        raise InputError(f"{folder}: the run begun there has other {', '.join(changed)}; use the same, or another --output_dir")
+
+
+def is_finished(folder: Path, record: Mapping[str, Any]) -> bool:
+    """Tell whether `folder` holds the weights of this very run, trained to the end."""
+    if not (folder / WEIGHTS).exists() or not (folder / RUN_RECORD).exists():
+        return False
+    return read_json(folder / RUN_RECORD).get("status") == "finished" and not changed_parts(folder, record)
 
 
 def refuse_unfinished(folder: Path) -> None:

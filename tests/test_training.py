@@ -128,8 +128,18 @@ def test_killed_and_resumed_gives_the_weights_of_an_uninterrupted_run(config):
     assert not list(killed.glob("checkpoint-*"))
 
 
-def test_resuming_where_nothing_was_begun_starts_from_scratch(config):
-    assert train.main(["--config", str(config), "--num_train_epochs", "1", "--resume_from_checkpoint", "true"]) == 0
+def test_resuming_where_nothing_was_begun_starts_from_scratch_and_a_finished_run_is_left_alone(config, caplog):
+    resume = ["--config", str(config), "--num_train_epochs", "1", "--resume_from_checkpoint", "true"]
+    assert train.main(resume) == 0
+    weights = config.parent / "run" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert train.main(resume) == 0
+    assert weights.stat().st_mtime_ns == before
+    weights.unlink()  # a reference run is committed without its weights
+    assert train.main(resume) == 0
+    assert weights.exists()
+    assert train.main([*resume, "--seed", "9"]) == 0, "another run may take the place of a finished one"
+    assert json.loads((config.parent / "run" / "run.json").read_text())["settings"]["seed"] == 9
 
 
 def test_two_processes_train_one_model(config):
