@@ -60,7 +60,7 @@ def test_the_stock_pipeline_gives_nearly_the_same_entities_on_the_test_split(mod
     assert len(texts) == 60
     # This model has learnt for a minute and is unsure of many words, where constrained, word-whole decoding changes most; the figure
     # for the default model is measured by `evaluate.py --stock_pipeline` and stands in the README.
-    assert 0.75 < agreement <= 1
+    assert 0.7 < agreement <= 1
 
 
 def test_the_folder_works_where_this_package_is_not(model, tmp_path):
