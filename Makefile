@@ -8,7 +8,7 @@ help:  ## Say what there is
 
 demo: .venv/ready  ## Fine-tune the default model, score it on test, tag one article (CPU or GPU)
 	$(BIN)/python train.py --config configs/conflict-minilm.yaml --resume_from_checkpoint true
-	$(BIN)/python evaluate.py --model $(MODEL) --data data/conflict/test --others data/articles data/re3d/dev.json data/challenge
+	$(BIN)/python evaluate.py --model $(MODEL) --data data/conflict/test --others data/articles data/re3d/dev.json data/challenge --stock_pipeline
 	$(BIN)/python tag.py --model $(MODEL) --format text tests/data/article.txt
 	@echo; echo "model, model card, metrics.json, run.json: $(MODEL)/   your own text: $(BIN)/python tag.py --model $(MODEL) FILE..."
 

@@ -17,10 +17,10 @@ from rich.progress import track
 from conflict_ner import Tagger
 from conflict_ner.corpus import read_documents
 from conflict_ner.errors import MissingTextError, exit_2_on_bad_input
-from conflict_ner.evaluation import METRICS, check_labels, evaluate_documents, metrics_record, pipeline_agreement
+from conflict_ner.evaluation import check_labels, evaluate_documents, metrics_record, pipeline_agreement
 from conflict_ner.model_card import write_card
 from conflict_ner.report import group_table, score_table
-from conflict_ner.runs import RUN_RECORD, prepare_output, write_json
+from conflict_ner.runs import METRICS, RUN_RECORD, prepare_output, write_json
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -30,7 +30,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", required=True, help="corpus file or folder to score")
     parser.add_argument("--others", nargs="*", default=[], metavar="PATH", help="further corpora, each scored by itself")
     parser.add_argument(
-        "--articles", nargs="*", default=["../shared/articles", "../shared/re3d"], metavar="FOLDER", help="where stand-off texts lie"
+        "--text_folders",
+        "--articles",
+        nargs="*",
+        default=["../shared/articles", "../shared/re3d"],
+        metavar="FOLDER",
+        help="where stand-off texts lie",
     )
     parser.add_argument(
         "--output", metavar="FOLDER", help="where metrics.json goes (and the model card, for a run folder); default: the model folder"
@@ -48,10 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Path(arguments.output or (arguments.model if Path(arguments.model).is_dir() else "."))
     prepare_output(output)
     tagger = Tagger.from_pretrained(arguments.model, device=arguments.device)
-    corpora = {arguments.data: read_documents(arguments.data, text_folders=arguments.articles)}
+    corpora = {arguments.data: read_documents(arguments.data, text_folders=arguments.text_folders)}
     for path in arguments.others:
         try:
-            corpora[path] = read_documents(path, text_folders=arguments.articles)
+            corpora[path] = read_documents(path, text_folders=arguments.text_folders)
         except MissingTextError as error:
             console.print(f"[yellow]skipped:[/] {error}")
     for path, documents in corpora.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import tee
 from pathlib import Path
@@ -19,7 +20,7 @@ from rich.console import Console
 from conflict_ner import Tagger
 from conflict_ner.corpus.jsonl import row_from_document
 from conflict_ner.documents import Document
-from conflict_ner.errors import exit_2_on_bad_input, read_text
+from conflict_ner.errors import decode_utf8, exit_2_on_bad_input, read_text
 from conflict_ner.report import highlighted
 
 
@@ -37,10 +38,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def read_texts(files: Sequence[str], by_line: bool) -> Iterator[tuple[str, str]]:
     """Yield (id, text): whole files, or their lines as `file:number`; raises InputError for a file that is no UTF-8 text."""
     for file in files or ["-"]:
-        text = read_text(Path("/dev/stdin" if file == "-" else file))
         name = "stdin" if file == "-" else file
+        if file == "-" and by_line:  # as they come: a pipe may be long
+            yield from ((f"{name}:{n}", decode_utf8(line, name, n).rstrip("\r\n")) for n, line in enumerate(sys.stdin.buffer, 1))
+            continue
+        text = decode_utf8(sys.stdin.buffer.read(), name) if file == "-" else read_text(Path(file))
         if by_line:
-            yield from ((f"{name}:{number}", line) for number, line in enumerate(text.splitlines(), 1))
+            yield from ((f"{name}:{n}", line.rstrip("\r")) for n, line in enumerate(text.removesuffix("\n").split("\n"), 1))
         else:
             yield name, text
 

@@ -32,8 +32,11 @@ from conflict_ner.runs import read_json  # noqa: E402
 
 def committed(path: str) -> dict[str, Any]:
     """Return a JSON file as git holds it, so that training a model of one's own changes no published figure; without git, as it lies."""
-    shown = subprocess.run(["git", "-C", str(ROOT), "show", f":{path}"], capture_output=True, check=False)
-    return json.loads(shown.stdout) if shown.returncode == 0 else read_json(ROOT / path)
+    try:
+        shown = subprocess.run(["git", "-C", str(ROOT), "show", f":{path}"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return read_json(ROOT / path)
+    return json.loads(shown.stdout)
 
 
 def default_model() -> str:
@@ -51,6 +54,8 @@ def default_model() -> str:
 def stock_pipeline() -> str:
     """Return how often the stock pipeline gives the tagger's entities."""
     stock = committed("models/conflict-minilm/metrics.json")["stock_pipeline"]
+    if stock is None:
+        raise InputError("models/conflict-minilm/metrics.json was made without --stock_pipeline; evaluate again with it")
     return (
         f"On the {stock['documents']} test documents that fit into one window, the stock pipeline gives exactly the same entities for "
         f"{stock['identical_documents']:.0%} of the documents; counted by entity, the two agree with F1 {stock['f1_between']:.3f}."
@@ -60,6 +65,8 @@ def stock_pipeline() -> str:
 def re3d() -> str:
     """Return the re3d figure: mean over seeds, each seed, and the command."""
     result = committed("benchmarks/re3d-minilm.json")
+    if len(result["seeds"]) < 3:
+        raise InputError("benchmarks/re3d-minilm.json has fewer than three seeds; run make bench")
     lines = [
         f"Strict micro F1 on the dev split, ten labels: **{result['mean_micro_f1']:.3f}** (mean of {len(result['seeds'])} seeds, standard "
         f"deviation {result['stdev_micro_f1']:.3f}).",
@@ -111,7 +118,7 @@ def splits() -> str:
 def readings() -> str:
     """Return agreement per part and label."""
     labels = list(read_definitions(ROOT / "data/conflict/labels.json"))
-    scores = agreement(ROOT / "data/agreement/readings.jsonl", labels)
+    scores = agreement(ROOT / "data/agreement/readings.jsonl")
     rows = []
     for part in ("train", "dev", "test", "re3d"):
         row = scores[part]

@@ -3,7 +3,7 @@
     python benchmarks/seeds.py --config configs/re3d-minilm.yaml --data ../shared/re3d/dev.txt --seeds 1 2 3
 
 Writes benchmarks/<config name>.json: strict micro F1 of each seed (with its interval), their mean and standard deviation.
-Models go to models/<config name>-seed<k>; a finished one is scored again, not trained again.
+Models go to models/<config name>-seed<k>; a finished run of the same settings and data is scored again, not trained again.
 """
 
 from __future__ import annotations
@@ -38,9 +38,8 @@ def main() -> int:
     rows = []
     for seed in arguments.seeds:
         folder = ROOT / "models" / f"{arguments.config.stem}-seed{seed}"
-        if not (folder / "model.safetensors").exists():
-            settings = ["--config", str(arguments.config), "--seed", str(seed), "--output_dir", str(folder)]
-            run("train.py", *settings, "--resume_from_checkpoint", "true")
+        settings = ["--config", str(arguments.config), "--seed", str(seed), "--output_dir", str(folder)]
+        run("train.py", *settings, "--resume_from_checkpoint", "true")
         run("evaluate.py", "--model", str(folder), "--data", arguments.data)
         metrics, record = read_json(folder / "metrics.json"), read_json(folder / "run.json")
         micro = metrics["strict"]["micro"]

@@ -66,10 +66,13 @@ def parse_arguments(argv: Sequence[str]) -> tuple[Arguments, str | None]:
     config: str | None = None
     lines: dict[str, int] = {}
     flags = list(argv)
+    flags = [part for flag in flags for part in (flag.split("=", 1) if flag.startswith("--config=") else [flag])]
     if "--config" in flags:
         position = flags.index("--config")
         if position + 1 == len(flags):
             raise InputError("--config needs the path of a YAML file")
+        if "--config" in flags[position + 1 :]:
+            raise InputError("--config is given twice; a config is complete, name one")
         config = flags[position + 1]
         from_file, lines = _flags_from_yaml(Path(config))
         flags = from_file + flags[:position] + flags[position + 2 :]
@@ -109,13 +112,16 @@ def _flags_from_yaml(path: Path) -> tuple[list[str], dict[str, int]]:
     lines: dict[str, int] = {}
     for key, value in root.value:
         line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode) or key.value in ("config", "help"):
+            raise InputError.at(path, line, "only names of options may stand left of the colon")
         if key.value in lines:
             raise InputError.at(path, line, f"key {key.value!r} is also on line {lines[key.value]}; keep one")
         lines[key.value] = line
-        if isinstance(value, yaml.MappingNode):
-            raise InputError.at(path, line, f"key {key.value!r} holds a mapping; configs are flat")
+        items = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        if not all(isinstance(item, yaml.ScalarNode) for item in items):
+            raise InputError.at(path, line, f"key {key.value!r} holds a mapping or a list of lists; configs are flat")
         # Scalars keep their spelling: the argument parser, not YAML, decides what 2e-5 is.
-        values = [item.value for item in value.value] if isinstance(value, yaml.SequenceNode) else [value.value]
+        values = [item.value for item in items]
         if values not in (["null"], ["~"], [""]):
             flags += [f"--{key.value}", *values]
     return flags, lines

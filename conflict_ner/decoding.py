@@ -9,6 +9,7 @@ byte-level BPE and Unigram alike.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from conflict_ner.documents import Span, trim
 from conflict_ner.labels import LabelSet
 
-# A joint is taken before a digit (`Su-34`, `Kh-101/102`) or after one when at most two letters follow (`R-73/AA-11`; not `M-19-led`).
-UNIT = re.compile(r"\w+(?:[-/.](?=\d)\w+|(?<=\d)[-/](?=[^\W\d_]{1,2}(?![^\W\d_]))\w+)*|[^\w\s]")
+# A hyphen joins before a digit (`Su-34`), a slash or dot between digits (`Kh-101/102`, `7.62`; not `Raqqa.24 people`), hyphen or slash
+# after a digit when at most two letters follow (`R-73/AA-11`; not `M-19-led`).
+UNIT = re.compile(r"\w+(?:-(?=\d)\w+|(?<=\d)[./](?=\d)\w+|(?<=\d)[-/](?=[^\W\d_]{1,2}(?![^\W\d_]))\w+)*|[^\w\s]")
 OPENING_OR_QUOTE = "\"'“”‘’«»`([{<,;:!?"
 
 
@@ -51,7 +53,9 @@ def viterbi(scores: NDArray[np.float64]) -> NDArray[np.int64]:
 def units_of(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Group sub-tokens into units: half-open sub-token ranges that tile `offsets`; one sub-token across two units joins them."""
     ends = [0] * (len(text) + 1)  # end of the unit that covers a character, 0 for white space
-    for match in UNIT.finditer(text):
+    # A combining mark belongs to its letter, though it is none itself.
+    marked = text if text.isascii() else "".join("x" if _is_mark(character) else character for character in text)
+    for match in UNIT.finditer(marked):
         ends[match.start() : match.end()] = [match.end()] * (match.end() - match.start())
     groups: list[tuple[int, int]] = []
     covered = 0  # the current unit reaches up to this character
@@ -66,11 +70,15 @@ def units_of(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]
     return groups
 
 
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
+
+
 def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floating], labels: LabelSet) -> tuple[Span, ...]:
     """Return the spans of one whole text, sorted and disjoint, each with a score.
 
     `offsets`: raw-text offsets of all sub-tokens; `log_probs`: shape (sub-tokens, num_tags), natural logarithm. The score is the
-    geometric mean, over the units of the span, of the probability of the decided tag: in [0, 1], comparable across lengths.
+    geometric mean, over the sub-tokens of the span, of the probability of the decided tag: in [0, 1], comparable across lengths.
     """
     if not offsets:
         return ()
@@ -81,6 +89,8 @@ def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floa
     for first, last, label in _chunks(path, labels):
         start = offsets[groups[first][0]][0]
         end = offsets[groups[last][1] - 1][1]
+        while end < len(text) and _is_mark(text[end]):  # uncased tokenizers drop accents, and their offsets with them
+            end += 1
         start, end = trim(text, start, end)
         while start < end and text[start] in OPENING_OR_QUOTE:
             start, end = trim(text, start + 1, end)

@@ -95,6 +95,6 @@ def corpus_sha256(documents: Iterable[Document]) -> str:
     """Return one checksum over ids, texts and spans, in order: two corpora with the same checksum score alike."""
     digest = hashlib.sha256()
     for document in documents:
-        digest.update(f"{document.id}\0{text_sha256(document.text)}\0".encode())
+        digest.update(f"{document.id}\0{text_sha256(document.text)}\0".encode("utf-8", "surrogatepass"))
         digest.update("".join(f"{span.start},{span.end},{span.label};" for span in document.spans).encode())
     return digest.hexdigest()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from safetensors import SafetensorError
+
 from conflict_ner.errors import InputError
 
 T = TypeVar("T")
@@ -95,7 +97,7 @@ def load_or_explain(source: EncoderSource, name: str, load: Callable[[], T]) -> 
     """Run `load` (a `from_pretrained` call); an encoder that cannot be had becomes one sentence with the remedy."""
     try:
         return load()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         if source.revision is None and Path(source.location).is_dir():
             raise InputError(f"{source.location}: cannot be loaded as an encoder ({str(error).splitlines()[0]}); save it again") from error
         pinned = PINNED.get(name)

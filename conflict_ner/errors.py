@@ -7,6 +7,7 @@ code 2. Every other exception is a bug of ours and keeps its traceback.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,9 @@ def exit_2_on_bad_input(main: Callable[P, int]) -> Callable[P, int]:
         except InputError as error:
             sys.stderr.write(f"error: {error}\n")
             return 2
+        except BrokenPipeError:  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     return wrapped
 
@@ -46,11 +50,18 @@ def exit_2_on_bad_input(main: Callable[P, int]) -> Callable[P, int]:
 def read_text(path: Path) -> str:
     r"""Return the UTF-8 text of `path` with its line ends untouched (`\r\n` stays); raise InputError when it cannot be read."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise InputError.at(path, line, f"byte {error.object[error.start]:#04x} is not UTF-8; save the file as UTF-8") from None
+        content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; check the path") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    return decode_utf8(content, path)
+
+
+def decode_utf8(content: bytes, name: Path | str, first_line: int = 1) -> str:
+    """Return UTF-8 bytes as text, a byte-order mark left out; raises InputError naming the line of the first other byte."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = first_line + content[: error.start].count(b"\n")
+        raise InputError.at(name, line, f"byte {content[error.start]:#04x} is not UTF-8; save the file as UTF-8") from None

@@ -17,7 +17,6 @@ from conflict_ner.errors import InputError
 from conflict_ner.runs import git_commit, versions
 from conflict_ner.scoring import Counts, strict_scores, wilson_interval
 
-METRICS = "metrics.json"
 METRICS_VERSION = 1
 
 

@@ -9,14 +9,15 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer, set_seed
+from datasets import Dataset, concatenate_datasets
+from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments, set_seed
 
-from conflict_ner.alignment import Losses
 from conflict_ner.config import Arguments, DataArguments
 from conflict_ner.corpus import check_splits, count_table, read_documents
 from conflict_ner.documents import Document, corpus_sha256
@@ -24,6 +25,8 @@ from conflict_ner.encoders import resolve_encoder
 from conflict_ner.errors import InputError
 from conflict_ner.labels import LabelSet, read_definitions
 from conflict_ner.runs import (
+    CARD,
+    METRICS,
     RUN_RECORD,
     WEIGHTS,
     check_same_run,
@@ -36,6 +39,7 @@ from conflict_ner.runs import (
     write_json,
 )
 from conflict_ner.training import last_whole_checkpoint, load_model, load_tokenizer, make_features, make_trainer, split_sentences
+from conflict_ner.windows import WindowSize
 
 log = logging.getLogger(__name__)
 
@@ -46,38 +50,32 @@ NOT_SETTINGS = {"output_dir", "resume_from_checkpoint", "disable_tqdm", "local_r
 def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
     """Train as `arguments` say and return the run folder; raises InputError for anything the user can mend."""
     model_arguments, data_arguments, training_arguments = arguments
+    name, window_size = model_arguments.model_name_or_path, WindowSize(model_arguments.max_length, model_arguments.window_overlap)
     folder = Path(str(training_arguments.output_dir))
     prepare_output(folder)
-    resume = str(training_arguments.resume_from_checkpoint).lower() in ("true", "1", "yes")
+    resume = wants_resume(training_arguments.resume_from_checkpoint)
     if not resume:
         refuse_unfinished(folder)
     splits, labels, definitions = read_splits(data_arguments)
-    source = resolve_encoder(model_arguments.model_name_or_path, model_arguments.model_revision)
-    log.info("encoder %s from %s", model_arguments.model_name_or_path, source.origin)
-    tokenizer = load_tokenizer(source, model_arguments.model_name_or_path)
+    source = resolve_encoder(name, model_arguments.model_revision)
+    log.info("encoder %s from %s", name, source.origin)
+    tokenizer = load_tokenizer(source, name)
     set_seed(training_arguments.seed)  # before the head is drawn
-    model = load_model(source, model_arguments.model_name_or_path, labels, tokenizer)
+    model = load_model(source, name, labels, tokenizer, window_size)
     # Weights once, and two checkpoints of weights and both Adam moments, in float32.
     prepare_output(folder, bytes_needed=model.num_parameters() * 4 * 7)
-
-    def features(documents: list[Document]) -> tuple[Any, Losses]:
-        return make_features(documents, tokenizer, labels, model_arguments.max_length, model_arguments.window_overlap)
-
-    train, train_losses = features(training_documents(splits["train"], data_arguments))
-    dev, dev_losses = features(splits["dev"])
-    log.info("train: %d windows; %s", len(train), train_losses)
-    log.info("dev: %d windows; %s", len(dev), dev_losses)
+    train, dev, losses = features(splits, tokenizer, labels, window_size, data_arguments.sentences_too)
     record = {
         "config": config,
-        "encoder": {"name": model_arguments.model_name_or_path, "revision": source.revision, "origin": source.origin},
+        "encoder": {"name": name, "revision": source.revision, "origin": source.origin},
         "license": model_arguments.license,
-        "labels": {name: definitions.get(name, "") for name in labels.names},
-        "data": {name: describe(documents) for name, documents in splits.items()},
-        "settings": settings(arguments),
-        "alignment": {"train": asdict(train_losses), "dev": asdict(dev_losses)},
+        "labels": {label: definitions.get(label, "") for label in labels.names},
+        "data": {split: describe(documents) for split, documents in splits.items()},
+        "settings": {**settings(arguments), "world_size": training_arguments.world_size},
+        "alignment": losses,
         "git_commit": git_commit(),
         "versions": versions(),
-        "machine": machine(),
+        "machine": machine(training_arguments),
         "status": "begun",
     }
     checkpoint = last_whole_checkpoint(folder) if resume else None
@@ -86,11 +84,35 @@ def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
     elif resume and is_finished(folder, record):
         log.info("%s: this run is finished; leave --resume_from_checkpoint away to train it anew", folder)
         return folder
-    trainer = make_trainer(model, tokenizer, labels, train, dev, training_arguments)
-    if trainer.is_world_process_zero():
-        write_json(folder / RUN_RECORD, record)
-    fit(trainer, folder, record, checkpoint)
+    fit(make_trainer(model, tokenizer, labels, train, dev, training_arguments), folder, record, checkpoint)
     return folder
+
+
+def features(
+    splits: Mapping[str, list[Document]], tokenizer: PreTrainedTokenizerBase, labels: LabelSet, window_size: WindowSize, sentences_too: bool
+) -> tuple[Dataset, Dataset, dict[str, Any]]:
+    """Return train and dev windows and what alignment lost in either split; raises InputError when a split holds no text.
+
+    With `sentences_too`, the sentences of the training documents follow as documents of their own; they do not count as mentions twice.
+    """
+    train, train_losses = make_features(splits["train"], tokenizer, labels, window_size)
+    dev, dev_losses = make_features(splits["dev"], tokenizer, labels, window_size)
+    if not len(train) or not len(dev):
+        raise InputError("the training or the dev documents hold no text at all; name other files")
+    sentences = [sentence for document in splits["train"] for sentence in split_sentences(document)] if sentences_too else []
+    if sentences:
+        train = concatenate_datasets([train, make_features(sentences, tokenizer, labels, window_size)[0]])
+    log.info("train: %d windows; %s", len(train), train_losses)
+    log.info("dev: %d windows; %s", len(dev), dev_losses)
+    return train, dev, {"train": asdict(train_losses), "dev": asdict(dev_losses)}
+
+
+def wants_resume(value: str | bool | None) -> bool:
+    """Read `--resume_from_checkpoint`: true or false; raises InputError for a path, since the newest whole checkpoint is found here."""
+    answers = {"true": True, "1": True, "yes": True, "none": False, "false": False, "0": False, "no": False}
+    if str(value).lower() not in answers:
+        raise InputError(f"--resume_from_checkpoint {value}: say true or false; the newest checkpoint in --output_dir is found by itself")
+    return answers[str(value).lower()]
 
 
 def read_splits(data: DataArguments) -> tuple[dict[str, list[Document]], LabelSet, dict[str, str]]:
@@ -103,6 +125,11 @@ def read_splits(data: DataArguments) -> tuple[dict[str, list[Document]], LabelSe
         for name, where in paths.items()
         if where
     }
+    for name, documents in splits.items():
+        ids = [document.id for document in documents]
+        if len(set(ids)) < len(ids):
+            twice = next(document_id for document_id in ids if ids.count(document_id) > 1)
+            raise InputError(f"{name}_data: document id {twice!r} is in two of its files; name each file once, rename or remove one")
     if not data.allow_shared_texts:
         check_splits(splits)
     labels = LabelSet(allowed) if allowed else LabelSet.from_names(s.label for d in splits["train"] for s in d.spans)
@@ -114,13 +141,6 @@ def read_splits(data: DataArguments) -> tuple[dict[str, list[Document]], LabelSe
     for name, documents in splits.items():
         log.info("%s: %s", name, ", ".join(f"{count} {what}" for what, count in count_table(documents).items()))
     return splits, labels, definitions
-
-
-def training_documents(documents: list[Document], data: DataArguments) -> list[Document]:
-    """Return what the model reads: the documents, and with `sentences_too` each sentence by itself too."""
-    if not data.sentences_too:
-        return documents
-    return documents + [sentence for document in documents for sentence in split_sentences(document)]
 
 
 def describe(documents: list[Document]) -> dict[str, Any]:
@@ -135,9 +155,9 @@ def settings(arguments: Arguments) -> dict[str, Any]:
     return {key: value for key, value in every.items() if key not in NOT_SETTINGS and value is not None}
 
 
-def machine() -> dict[str, Any]:
-    """Return what computed: processor architecture, cores, threads and the GPU if any."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+def machine(training: TrainingArguments) -> dict[str, Any]:
+    """Return what computes: processor architecture, cores, threads and the GPU if one is used."""
+    gpu = torch.cuda.get_device_name() if training.device.type == "cuda" else None
     return {"processor": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
 
 
@@ -145,6 +165,8 @@ def fit(trainer: Trainer, folder: Path, record: dict[str, Any], checkpoint: Path
     """Train, save the best model and tokenizer into `folder`, complete `run.json`, remove the checkpoints."""
     if checkpoint:
         log.info("resuming from %s", checkpoint)
+    if trainer.is_world_process_zero():
+        write_json(folder / RUN_RECORD, record)
     begun = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     record["seconds"] = round(time.monotonic() - begun, 1)
@@ -155,8 +177,13 @@ def fit(trainer: Trainer, folder: Path, record: dict[str, Any], checkpoint: Path
         "best_f1": trainer.state.best_metric,
         "f1_by_epoch": [[round(row["epoch"], 3), row["eval_f1"]] for row in evaluations],
     }
+    record["epochs"] = trainer.state.epoch
+    arguments = trainer.args
+    record["batch_size"] = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     trainer.save_model(str(folder))
     if trainer.is_world_process_zero():
+        for stale in (METRICS, CARD):  # they speak of the weights that were here before
+            (folder / stale).unlink(missing_ok=True)
         (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle; run.json says the same in the open
         record["status"] = "finished"
         write_json(folder / RUN_RECORD, record)

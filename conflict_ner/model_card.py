@@ -13,10 +13,13 @@ from typing import Any
 import yaml
 
 from conflict_ner.errors import InputError
-from conflict_ner.runs import RUN_RECORD, read_json
+from conflict_ner.runs import CARD, METRICS, RUN_RECORD, read_json
 
-CARD = "README.md"
-METRICS = "metrics.json"
+ROLES = {
+    "train": "that the model **was trained on**: no measure of anything else",
+    "dev": "that also **chose the checkpoint**: read it as a development figure",
+    "test": "that were used for no choice",
+}
 TEMPLATE = Path(__file__).with_name("model_card.md")
 
 
@@ -37,7 +40,7 @@ def render_card(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
 
 def _render(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     settings = run["settings"]
-    name = Path(metrics["model"]).name
+    name = Path(metrics["model"]).resolve().name
     strict = metrics["strict"]
     body = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         name=name,
@@ -52,6 +55,7 @@ def _render(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         documents=metrics["data"]["counts"]["documents"],
         spans=metrics["data"]["counts"]["spans"],
         test_path=metrics["data"]["path"],
+        role=ROLES[split_of(metrics, run)],
         results=_results(metrics),
         data="\n".join(
             f"| {split} | {row['documents']} | {row['words']} | {row['spans']} | `{row['sha256'][:12]}` |"
@@ -59,15 +63,14 @@ def _render(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         ),
         train_data=", ".join(f"`{path}`" for path in settings["train_data"]),
         config=run["config"] or "train.py",
-        epochs=f"{settings['num_train_epochs']:g}",
-        batch_size=settings["per_device_train_batch_size"],
+        epochs=f"{run['epochs']:g}",
+        batch_size=run["batch_size"],
         learning_rate=f"{settings['learning_rate']:g}",
         seed=settings["seed"],
         max_length=settings["max_length"],
-        minutes=f"{run['seconds'] / 60:.1f}",
-        cores=run["machine"]["cores"],
+        minutes=("At least " if run["resumed"] else "") + f"{run['seconds'] / 60:.1f}",
         hardware=run["machine"]["gpu"] or f"{run['machine']['cores']} {run['machine']['processor']} processor cores",
-        dev_f1=figure(run["dev"]["best_f1"]),
+        choice=_choice(run["dev"]["best_f1"]),
         cut=run["alignment"]["train"]["cut"],
         aligned=run["alignment"]["train"]["aligned"],
         versions=", ".join(f"{package} {version}" for package, version in run["versions"].items()),
@@ -75,6 +78,18 @@ def _render(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         license=run["license"],
     )
     return f"---\n{yaml.safe_dump(hub_metadata(metrics, run), sort_keys=False, allow_unicode=True)}---\n\n{body}"
+
+
+def split_of(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    """Return which split of the run was scored, by checksum: `train`, `dev`, or `test` for data the run made no use of."""
+    used: dict[str, str] = {row["sha256"]: name for name, row in run["data"].items()}
+    return used.get(metrics["data"]["sha256"], "test")
+
+
+def _choice(best_f1: float | None) -> str:
+    if best_f1 is None:
+        return "The last epoch was kept."
+    return f"The epoch with the best strict F1 on dev ({figure(best_f1)}, seqeval, IOB2 over sub-tokens) was kept."
 
 
 def figure(fraction: float) -> str:
@@ -100,10 +115,14 @@ def _results(metrics: Mapping[str, Any]) -> str:
 
 def hub_metadata(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
     """Return the card's YAML header as the Hub defines it, with a model-index of the strict micro scores."""
-    name = Path(metrics["model"]).name
+    name = Path(metrics["model"]).resolve().name
     micro = metrics["strict"]["micro"]
     scores = [{"type": kind, "value": round(micro[kind], 4), "name": f"strict micro {kind}"} for kind in ("precision", "recall", "f1")]
-    dataset = {"type": metrics["data"]["path"].replace("/", "-").strip(".-"), "name": metrics["data"]["path"], "split": "test"}
+    dataset = {
+        "type": metrics["data"]["path"].replace("/", "-").strip(".-"),
+        "name": metrics["data"]["path"],
+        "split": split_of(metrics, run),
+    }
     return {
         "license": run["license"],
         "language": "en",

@@ -20,6 +20,8 @@ from typing import Any
 from conflict_ner.errors import InputError, read_text
 
 RUN_RECORD = "run.json"
+METRICS = "metrics.json"
+CARD = "README.md"
 WEIGHTS = "model.safetensors"
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "seqeval", "numpy")
 

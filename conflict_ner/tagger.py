@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -20,10 +21,11 @@ from conflict_ner.decoding import decode
 from conflict_ner.documents import Span
 from conflict_ner.errors import InputError
 from conflict_ner.labels import LabelSet
-from conflict_ner.windows import Tokens, Window, cut_windows, special_frame, tokenize
+from conflict_ner.windows import Tokens, Window, WindowSize, special_frame, tokenize
 
 TOKENS_PER_BATCH = 4096  # sub-tokens with padding; bounds memory whatever the texts are
 TEXTS_AT_A_TIME = 256  # texts whose windows are sorted by length together
+LONGEST_WINDOW = 512  # for models that do not say which windows they were trained on
 BACKENDS = ("torch",)
 
 
@@ -40,13 +42,16 @@ class Tagger:
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: str | torch.device | None = None) -> None:
         """Wrap a loaded model; `device` None takes a GPU when there is one."""
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model = model.to(self.device).eval()
+        try:
+            self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            self.model = model.to(self.device).eval()
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"device {device!r} cannot be used here ({str(error).splitlines()[0]}); name cpu or cuda") from None
         self.tokenizer = tokenizer
         self.labels = LabelSet.from_id2label(model.config.id2label)
         self._before, self._after = special_frame(tokenizer)
-        positions = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
-        self._size = min(tokenizer.model_max_length, positions) - len(self._before) - len(self._after)
+        length = min(tokenizer.model_max_length, LONGEST_WINDOW)
+        self._windows = WindowSize(**getattr(model.config, "window", {"max_length": length, "overlap": length // 4}))
 
     @classmethod
     def from_pretrained(
@@ -60,7 +65,7 @@ class Tagger:
             tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
             with _quietly():
                 classifier = AutoModelForTokenClassification.from_pretrained(model, revision=revision, dtype=torch.float32)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise InputError(
                 f"{model}: no token classifier could be loaded from there ({str(error).strip().splitlines()[0]}); "
                 "name a folder that train.py finished, or a Hub id that can be reached"
@@ -69,6 +74,8 @@ class Tagger:
 
     def tag(self, texts: Sequence[str]) -> list[list[Span]]:
         """Return the spans of each text, in order: code-point offsets into the raw text, label, score in [0, 1]."""
+        if isinstance(texts, str):
+            raise TypeError("tag() takes a list of texts; for one text, tag([text])")
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str]) -> Iterator[list[Span]]:
@@ -90,7 +97,8 @@ class Tagger:
 
     def _tag_chunk(self, texts: list[str]) -> Iterator[list[Span]]:
         tokens = [tokenize(self.tokenizer, text) for text in texts]
-        jobs = [_Job(k, w) for k, t in enumerate(tokens) for w in cut_windows(len(t.ids), self._size, self._size // 4)]
+        specials = len(self._before) + len(self._after)
+        jobs = [_Job(k, w) for k, t in enumerate(tokens) for w in self._windows.cut(len(t.ids), specials)]
         jobs.sort(key=lambda job: job.window.end - job.window.start)
         log_probs = [np.zeros((len(t.ids), len(self.labels.tags)), dtype=np.float32) for t in tokens]
         for batch in self._batches(jobs):

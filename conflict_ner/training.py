@@ -6,9 +6,9 @@ sub-tokens it speaks for, so no mention is learnt twice because it lies in an ov
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +33,7 @@ from conflict_ner.documents import Document, Span
 from conflict_ner.encoders import EncoderSource, load_or_explain
 from conflict_ner.errors import InputError
 from conflict_ner.labels import LabelSet
-from conflict_ner.windows import cut_windows, special_frame, tokenize
-
-log = logging.getLogger(__name__)
+from conflict_ner.windows import WindowSize, special_frame, tokenize
 
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(\[A-Z0-9])|\n\s*\n")
 LONGEST_MODEL_INPUT = 100_000  # tokenizers without a limit carry 1e30
@@ -52,8 +50,10 @@ def load_tokenizer(source: EncoderSource, name: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_model(source: EncoderSource, name: str, labels: LabelSet, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """Load the encoder with a new token-classification head; also makes the tokenizer's `model_max_length` finite."""
+def load_model(
+    source: EncoderSource, name: str, labels: LabelSet, tokenizer: PreTrainedTokenizerBase, window_size: WindowSize
+) -> PreTrainedModel:
+    """Load the encoder with a new token-classification head that knows its windows; makes `model_max_length` finite."""
     model = load_or_explain(
         source,
         name,
@@ -62,6 +62,7 @@ def load_model(source: EncoderSource, name: str, labels: LabelSet, tokenizer: Pr
         ),
     )
     model.config.name_or_path = name
+    model.config.window = asdict(window_size)
     if tokenizer.model_max_length > LONGEST_MODEL_INPUT:
         positions = getattr(model.config, "max_position_embeddings", 512)
         # RoBERTa-like encoders start counting positions after the padding id.
@@ -81,17 +82,16 @@ def split_sentences(document: Document) -> Iterator[Document]:
 
 
 def make_features(
-    documents: Sequence[Document], tokenizer: PreTrainedTokenizerBase, labels: LabelSet, max_length: int, overlap: int
+    documents: Sequence[Document], tokenizer: PreTrainedTokenizerBase, labels: LabelSet, window_size: WindowSize
 ) -> tuple[Dataset, Losses]:
-    """Return one row per window (`input_ids`, `attention_mask`, `labels`) and what could not be aligned."""
+    """Return one row per window (`input_ids`, `attention_mask`, `labels`) and what could not be aligned; raises InputError."""
     before, after = special_frame(tokenizer)
-    size = min(max_length, tokenizer.model_max_length) - len(before) - len(after)
     losses = Losses()
     rows: dict[str, list[list[int]]] = {"input_ids": [], "attention_mask": [], "labels": []}
     for document in documents:
         tokens = tokenize(tokenizer, document.text)
         label_ids = align(document, tokens, labels, losses)
-        for window in cut_windows(len(tokens.ids), size, min(overlap, size // 2)):
+        for window in window_size.cut(len(tokens.ids), len(before) + len(after)):
             input_ids = before + tokens.ids[window.start : window.end] + after
             spoken = [label_ids[k] if window.core_start <= k < window.core_end else IGNORED for k in range(window.start, window.end)]
             rows["input_ids"].append(input_ids)
@@ -107,6 +107,8 @@ def dev_scores(prediction: EvalPrediction, labels: LabelSet) -> dict[str, float]
         counted = label_ids != IGNORED  # (seq,)
         path = viterbi(torch.from_numpy(logits[counted]).log_softmax(-1).double().numpy())
         gold.append([labels.tags[tag_id] for tag_id in label_ids[counted]])
+        if gold[-1] and gold[-1][0].startswith("I-"):  # a window's core may begin inside a mention
+            gold[-1][0] = gold[-1][0].replace("I-", "B-", 1)
         predicted.append([labels.tags[tag_id] for tag_id in path])
     scores = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
     return {name: float(score(gold, predicted, mode="strict", scheme=IOB2, zero_division=0)) for name, score in scores.items()}
@@ -134,7 +136,7 @@ def make_trainer(
 
 def last_whole_checkpoint(folder: Path) -> Path | None:
     """Return the newest checkpoint that was written to its end: `trainer_state.json` is the last file of one."""
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    checkpoints = sorted(folder.glob("checkpoint-[0-9]*"), key=lambda path: int(path.name.rpartition("-")[2]))
     whole = [path for path in checkpoints if _is_whole(path / "trainer_state.json")]
     return whole[-1] if whole else None
 

@@ -6,9 +6,14 @@ which it has most context on its poorer side. Training and inference cut the sam
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
+
+from conflict_ner.errors import InputError
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,27 @@ def cut_windows(num_sub_tokens: int, size: int, overlap: int) -> list[Window]:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowSize:
+    """How a model cuts long texts: sub-tokens of a window, specials included, and of the overlap of two neighbours.
+
+    Training writes it into the model's `config.json` and inference reads it there: positions that were never trained on are not used.
+    """
+
+    max_length: int
+    overlap: int
+
+    def cut(self, num_sub_tokens: int, num_specials: int) -> list[Window]:
+        """Cut a text, leaving room for the specials of each window; raises InputError when nothing fits beside them."""
+        size = self.max_length - num_specials
+        if not 0 <= self.overlap < size:
+            raise InputError(
+                f"windows of {self.max_length} sub-tokens, {num_specials} of them special, cannot overlap by {self.overlap}; "
+                "raise --max_length or lower --window_overlap (0 or more)"
+            )
+        return cut_windows(num_sub_tokens, size, self.overlap)
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """A whole text as sub-tokens without specials: ids and raw-text offsets `[start, end)` in code points."""
 
@@ -46,7 +72,8 @@ class Tokens:
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> Tokens:
     """Tokenize the raw text, whole, without specials; offsets are those of the tokenizer (they may include a leading space)."""
-    encoding = tokenizer(text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False)
+    whole = LONE_SURROGATE.sub("\ufffd", text)  # half a character is none to a tokenizer; offsets stay
+    encoding = tokenizer(whole, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False)
     return Tokens(encoding["input_ids"], encoding["offset_mapping"])
 
 

@@ -62,6 +62,9 @@ def test_numbers_keep_their_type(config):
         ("max_steps: seven", r"config.yaml:21: argument --max_steps.*seven"),
         ("seed: 4", r"config.yaml:21: key 'seed' is also on line 7"),
         ("data: {a: b}", r"config.yaml:21: key 'data' holds a mapping"),
+        ("text_folders: [[a, b]]", r"config.yaml:21: key 'text_folders' holds"),
+        ("[a]: b", r"config.yaml:21: only names of options"),
+        ("config: x", r"config.yaml:21: only names of options"),
         ("x: [", r"config.yaml:\d+: not valid YAML"),
     ],
 )
@@ -80,6 +83,8 @@ def test_missing_pieces_are_named(tmp_path):
         parse_arguments(["--config", str(tmp_path / "no.yaml")])
     with pytest.raises(InputError, match="required: --model_name_or_path"):
         parse_arguments([])
+    with pytest.raises(InputError, match="given twice"):
+        parse_arguments(["--config=a", "--config", "b"])
     with pytest.raises(InputError, match="needs the path"):
         parse_arguments(["--config"])
     (tmp_path / "list.yaml").write_text("- a\n")

@@ -137,6 +137,7 @@ BAD_FILES = [
     ("a.conll", b"a\tO\nword\n", r"a.conll:2: expected 'word<TAB>tag'"),
     ("a.json", b"{", r"a.json:1: not valid JSON"),
     ("a.json", b"{}", r"a.json: expected one object"),
+    ("a.json", b'{"text_file": 3, "sha256": "x", "spans": []}', r"a.json: text_file and sha256 must be strings"),
     ("a.xyz", b"", r"unknown corpus format '.xyz'"),
 ]
 
@@ -147,6 +148,13 @@ def test_bad_files_are_refused_with_file_line_and_reason(tmp_path, name, content
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=complaint):
         read_documents(tmp_path / name, labels=("ACTOR",))
+
+
+def test_a_file_is_kept_when_its_successor_cannot_be_written(tmp_path):
+    write_documents([Document("a", "old")], tmp_path / "a.jsonl")
+    with pytest.raises(InputError, match="half a character"):
+        write_documents([Document("b", "x\ud800")], tmp_path / "a.jsonl")
+    assert read_documents(tmp_path / "a.jsonl")[0].text == "old"
 
 
 def test_faulty_spans_are_never_written(tmp_path):
@@ -193,7 +201,7 @@ def test_standoff_over_columns_takes_texts_by_id_and_not_their_tags(tmp_path):
 
 
 def test_standoff_says_what_is_missing_or_changed(standoff):
-    with pytest.raises(MissingTextError, match="its text is at none of .*one.txt.*--articles"):
+    with pytest.raises(MissingTextError, match="its text is at none of .*one.txt.*--text_folders"):
         read_documents(standoff / "one.json")
     (standoff / "texts" / "one.txt").write_text("Le  Rafale")
     with pytest.raises(InputError, match="sha256 differs"):

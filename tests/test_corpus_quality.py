@@ -17,7 +17,7 @@ def test_agreement_is_strict_f1_per_part(tmp_path):
     ]
     path = tmp_path / "readings.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    scores = agreement(path, ("A", "B"))
+    scores = agreement(path)
     assert scores["test"]["micro"]["f1"] == 0.5
     assert scores["test"]["per_label"]["A"]["f1"] == 1.0
     assert (scores["dev"]["micro"]["f1"], scores["dev"]["documents"]) == (1.0, 1)

@@ -55,6 +55,9 @@ DESIGNATORS = [
     ("an R-73/AA-11 hit", "R-73/AA-11"),
     ("by #HIMARS today", "HIMARS"),
     ("the 9K720 fired", "9K720"),
+    ("7.62mm rounds", "7.62mm"),
+    ("near Bogota\u0301 today", "Bogota\u0301"),
+    ("Se\u0301gou fell", "Se\u0301gou"),
     ("by AGM-158C there", "AGM-158C"),
 ]
 
@@ -76,6 +79,8 @@ def test_a_designator_comes_out_whole_when_half_of_it_was_missed(family, text, d
     ("text", "mention"),
     [
         ("the Taliban-held city", "Taliban"),
+        ("ISIS took Raqqa.24 people died", "Raqqa"),
+        ("Aleppo/12 November", "Aleppo"),
         ("an anti-IS drive", "IS"),
         ("M-19-led raid", "M-19"),
         ("Ukraine's army", "Ukraine"),

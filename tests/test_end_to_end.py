@@ -37,7 +37,7 @@ def model(tmp_path_factory, splits):
         "--dev_data",
         "data/conflict/test/falklands.md",
     ]
-    short = ["--num_train_epochs", "5", "--sentences_too", "false", "--test_data", "data/conflict/test/syria.md", "--disable_tqdm", "true"]
+    short = ["--num_train_epochs", "8", "--sentences_too", "false", "--test_data", "data/conflict/test/syria.md", "--disable_tqdm", "true"]
     assert train.main([*arguments, *short, "--output_dir", str(folder)]) == 0
     return folder
 

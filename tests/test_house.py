@@ -33,11 +33,11 @@ LIGHT = {
     "model_card": {"errors", "runs"},
 }
 HEAVY = {
-    "windows": set(),
+    "windows": {"errors"},
     "alignment": {"documents", "labels", "windows"},
     "config": {"errors"},
     "training": {"alignment", "decoding", "documents", "encoders", "errors", "labels", "windows"},
-    "experiment": {"alignment", "config", "corpus", "documents", "encoders", "errors", "labels", "runs", "training"},
+    "experiment": {"config", "corpus", "documents", "encoders", "errors", "labels", "runs", "training", "windows"},
     "tagger": {"decoding", "documents", "errors", "labels", "windows"},
     "corpus.export": {"corpus.conll", "documents", "labels"},
     "corpus.__main__": {"corpus", "corpus.export", "corpus.quality", "documents", "errors", "labels"},

@@ -40,19 +40,22 @@ RUN = {
     "alignment": {"train": {"aligned": 555, "cut": 2}},
     "dev": {"best_f1": 0.7777},
     "seconds": 99.0,
+    "resumed": False,
+    "epochs": 9.0,
+    "batch_size": 16,
     "machine": {"cores": 2, "processor": "x86_64", "gpu": None},
     "versions": {"torch": "2.13.0"},
     "git_commit": "0123abc",
 }
 
 
-def split(card):
+def split_card(card):
     _, header, body = card.split("---\n", 2)
     return yaml.safe_load(header), body
 
 
 def test_metadata_is_what_the_hub_expects():
-    metadata, _ = split(render_card(METRICS, RUN))
+    metadata, _ = split_card(render_card(METRICS, RUN))
     assert metadata["license"] == "apache-2.0"
     assert metadata["language"] == "en"
     assert metadata["base_model"] == "some/encoder"
@@ -85,7 +88,7 @@ def numbers(value):
 
 
 def test_every_number_on_the_card_comes_from_a_record():
-    _, body = split(render_card(METRICS, RUN))
+    _, body = split_card(render_card(METRICS, RUN))
     known = numbers(METRICS) | numbers(RUN)
     template_words = {"95", "72"}  # "95 % interval", "T-72"
     found = set(re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\d)", body))
@@ -95,12 +98,25 @@ def test_every_number_on_the_card_comes_from_a_record():
 
 
 def test_no_section_is_empty_and_no_placeholder_left():
-    _, body = split(render_card(METRICS, RUN))
+    _, body = split_card(render_card(METRICS, RUN))
     sections = re.split(r"^#+ .*$", body, flags=re.MULTILINE)[1:]
     assert len(sections) == 7
     assert all(section.strip() for section in sections)
     assert "$" not in body
     assert "None" not in body
+
+
+def test_the_card_says_which_split_was_scored():
+    assert "used for no choice" in render_card(METRICS, RUN)
+    for split, words in (("train", "was trained on"), ("dev", "chose the checkpoint")):
+        run = {**RUN, "data": {**RUN["data"], split: {**RUN["data"]["train"], "sha256": METRICS["data"]["sha256"]}}}
+        metadata, body = split_card(render_card(METRICS, run))
+        assert words in body
+        assert metadata["model-index"][0]["results"][0]["dataset"]["split"] == split
+
+
+def test_without_a_dev_score_the_card_does_not_claim_a_choice():
+    assert "The last epoch was kept." in render_card(METRICS, {**RUN, "dev": {"best_f1": None}})
 
 
 def test_a_number_changed_in_the_record_changes_the_card():

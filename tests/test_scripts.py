@@ -133,6 +133,17 @@ def test_tag_reads_standard_input_by_lines(run):
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["stdin:1", "stdin:2", "stdin:3"]
 
 
+def test_tag_keeps_line_numbers_and_survives_a_closed_pipe(run, tmp_path):
+    (tmp_path / "a.txt").write_bytes("one\fstill one\r\ntwo\u2028still two\n".encode())
+    command = [sys.executable, "tag.py", "--model", str(run), "--lines", str(tmp_path / "a.txt")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert [json.loads(line)["text"] for line in done.stdout.split("\n") if line] == ["one\fstill one", "two\u2028still two"]
+    (tmp_path / "b.txt").write_text("Rockets hit Port Azur.\n" * 3000)
+    piped = subprocess.run(f"{' '.join(command[:-1])} {tmp_path}/b.txt | head -1", shell=True, capture_output=True, text=True)
+    assert piped.stdout.count("\n") == 1
+    assert "Traceback" not in piped.stderr
+
+
 def test_tag_shows_text_with_every_character(run, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("Two [bold] T-72B3 tanks were seen near Port Azur.")
     assert tag.main(["--model", str(run), "--format", "text", str(tmp_path / "a.txt")]) == 0

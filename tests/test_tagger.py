@@ -18,6 +18,7 @@ def random_tagger(folder, seed=0):
     """A tagger with random weights spread widely, so that it predicts many spans."""
     torch.manual_seed(seed)
     model = AutoModelForTokenClassification.from_pretrained(folder, id2label=LABELS.id2label, label2id=LABELS.label2id, dtype=torch.float32)
+    model.config.window = {"max_length": 64, "overlap": 16}
     torch.nn.init.normal_(model.classifier.weight, std=2.0)
     return Tagger(model, AutoTokenizer.from_pretrained(folder), device="cpu")
 
@@ -58,7 +59,7 @@ def test_one_batch_or_many_give_the_same_spans(tagger, monkeypatch):
     assert tagger.tag(texts) == together
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n\t", "\u200b", "🚀", "x" * 10_000])
+@pytest.mark.parametrize("text", ["Raqqa \ud800 fell", "", " ", "\n\t", "\u200b", "🚀", "x" * 10_000])
 def test_texts_without_words_and_one_endless_word(tagger, text):
     (spans,) = tagger.tag([text])
     assert all(text[span.start : span.end] for span in spans)
@@ -84,7 +85,23 @@ def test_short_texts_score_as_the_bare_model_does(tagger):
     np.testing.assert_allclose(tagger._score([job], [tokens])[0], expected, atol=1e-5)
 
 
+def test_one_text_is_no_list_of_texts(tagger):
+    with pytest.raises(TypeError, match="list of texts"):
+        tagger.tag("Raqqa fell.")
+
+
+def test_a_device_that_is_not_there_is_refused(tagger):
+    with pytest.raises(InputError, match="device 'gpu' cannot be used"):
+        Tagger(tagger.model, tagger.tokenizer, device="gpu")
+
+
 def test_what_is_no_model_is_refused(tmp_path, tiny_encoder):
+    (tmp_path / "cut").mkdir()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"):
+        content = (tiny_encoder("bert") / name).read_bytes()
+        (tmp_path / "cut" / name).write_bytes(content[: len(content) // 2] if name == "model.safetensors" else content)
+    with pytest.raises(InputError, match="no token classifier could be loaded"):
+        Tagger.from_pretrained(tmp_path / "cut")
     with pytest.raises(InputError, match="backend 'jax' is unknown"):
         Tagger.from_pretrained(tmp_path, backend="jax")
     with pytest.raises(InputError, match="holds no config.json.*train the model first"):

@@ -14,29 +14,22 @@ import train
 from conflict_ner.corpus import write_documents
 from conflict_ner.labels import LabelSet
 from conflict_ner.training import last_whole_checkpoint, make_features, split_sentences
+from conflict_ner.windows import WindowSize
 from tests.conftest import DEV, ENCODERS, TRAIN, annotate
 
 LABELS = LabelSet(("ACTOR", "LOCATION", "WEAPON"))
 
 
 def test_windows_learn_every_sub_token_exactly_once(tokenizer):
-    document = annotate("d", "{Nordland army|ACTOR} fired {rockets|WEAPON} at {Brenholm|LOCATION} on Monday. ".replace("} ", "} "))
+    document = annotate("d", "{Nordland army|ACTOR} fired {rockets|WEAPON} at {Brenholm|LOCATION} on Monday.")
     long = annotate("d", " ".join(["{Nordland army|ACTOR} fired {rockets|WEAPON} at {Brenholm|LOCATION} on Monday."] * 20))
     for one in (document, long):
-        features, losses = make_features([one], tokenizer, LABELS, max_length=32, overlap=8)
+        features, losses = make_features([one], tokenizer, LABELS, WindowSize(32, 8))
         assert losses.cut == 0
         learnt = [label for row in features["labels"] for label in row if label >= 0]
-        whole, _ = make_features([one], build_long(tokenizer), LABELS, max_length=10_000, overlap=0)
+        whole, _ = make_features([one], tokenizer, LABELS, WindowSize(10_000, 0))
         assert learnt == [label for label in whole["labels"][0] if label >= 0]
         assert max(map(len, features["input_ids"])) <= 32
-
-
-def build_long(tokenizer):
-    import copy
-
-    longer = copy.deepcopy(tokenizer)
-    longer.model_max_length = 100_000
-    return longer
 
 
 def test_sentences_keep_their_spans_and_cut_none():
@@ -69,6 +62,7 @@ def test_a_run_folder_holds_everything_and_nothing_else(config, tiny_encoder, ar
         "tokenizer_config.json",
     }
     assert AutoConfig.from_pretrained(folder).id2label == LABELS.id2label
+    assert AutoConfig.from_pretrained(folder).window == {"max_length": 32, "overlap": 8}
     assert AutoTokenizer.from_pretrained(folder).model_max_length == 64
     run = json.loads((folder / "run.json").read_text())
     assert run["status"] == "finished"
@@ -162,6 +156,11 @@ BAD_INPUT = [
         "dev/d1 and test/x have the same text",
     ),
     ("no encoder", lambda c: ["--model_name_or_path", "nobody/nothing-here"], "encoder nobody/nothing-here cannot be had"),
+    ("same file twice", lambda c: ["--train_data", str(c.parent / "train.md"), str(c.parent / "train.md")], "'t1' is in two of its files"),
+    ("no text", lambda c: ["--dev_data", touch(c.parent / "void.md", "## x\n\n")], "hold no text at all"),
+    ("window too small", lambda c: ["--max_length", "2"], "cannot overlap by 8"),
+    ("overlap below zero", lambda c: ["--window_overlap", "-1"], "cannot overlap by -1"),
+    ("resume from a path", lambda c: ["--resume_from_checkpoint", "run/checkpoint-2"], "say true or false"),
     ("output is a file", lambda c: ["--output_dir", touch(c.parent / "file", "x")], "file: cannot be written"),
     ("output cannot be made", lambda c: ["--output_dir", "/proc/none/run"], "/proc/none/run: cannot be written"),
 ]

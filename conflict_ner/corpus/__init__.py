@@ -14,6 +14,7 @@ A folder is read recursively in name order (`README.md`, `GUIDELINES.md`, `label
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -91,5 +92,11 @@ def write_documents(documents: Sequence[Document], path: Path | str) -> None:
         text = conll.dump(documents)
     else:
         raise InputError(f"{path}: cannot write {path.suffix!r}; use .md, .jsonl or .conll")
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: is not written, a text holds half a character ({error.object[error.start]!r}); mend it") from None
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="")
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)

@@ -37,7 +37,7 @@ def read_splits(folder: Path) -> tuple[dict[str, list[Document]], LabelSet]:
 
 def stats(folder: Path, console: Console) -> None:
     """Print counts per split, the share of unseen forms, and agreement where readings are kept beside the corpus."""
-    splits, labels = read_splits(folder)
+    splits, _ = read_splits(folder)
     counts = {split: count_table(documents) for split, documents in splits.items()}
     counts["all"] = count_table([document for documents in splits.values() for document in documents])
     table = Table("", *counts, title=str(folder))
@@ -47,7 +47,7 @@ def stats(folder: Path, console: Console) -> None:
     for split in [split for split in splits if split != "train" and "train" in splits]:
         console.print(f"{split}: {unseen_forms(splits['train'], splits[split]):.1%} of the distinct forms are not in train")
     readings = folder.parent / "agreement" / "readings.jsonl"
-    for part, scores in agreement(readings, labels.names).items() if readings.exists() else ():
+    for part, scores in agreement(readings).items() if readings.exists() else ():
         by_label = ", ".join(f"{label} {row['f1']:.3f}" for label, row in scores["per_label"].items())
         console.print(f"agreement on {part} ({scores['documents']} documents): F1 {scores['micro']['f1']:.3f}; {by_label}")
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def dataset_dict(splits: Mapping[str, Sequence[Document]], labels: LabelSet) -> DatasetDict:
     """Return one row a document: `id`, `text`, `spans` (start, end, label), `tokens`, `ner_tags` (class ids) and the metadata keys.
 
-    A metadata key that a document lacks is the empty string. Split `dev` is called `validation`, as on the Hub.
+    A metadata key that a document lacks is the empty string; one named like a column gets `meta_` before it. Split `dev` is called
+    `validation`, as on the Hub.
     """
     from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
@@ -29,7 +30,7 @@ def dataset_dict(splits: Mapping[str, Sequence[Document]], labels: LabelSet) -> 
         spans=List({"start": Value("int32"), "end": Value("int32"), "label": string}),
         tokens=List(string),
         ner_tags=List(ClassLabel(names=list(labels.tags))),
-        **dict.fromkeys(keys, string),
+        **{_column(key): string for key in keys},
     )
     return DatasetDict(
         {
@@ -37,6 +38,10 @@ def dataset_dict(splits: Mapping[str, Sequence[Document]], labels: LabelSet) -> 
             for split, documents in splits.items()
         }
     )
+
+
+def _column(key: str) -> str:
+    return f"meta_{key}" if key in ("id", "text", "spans", "tokens", "ner_tags") else key
 
 
 def _row(document: Document, labels: LabelSet, keys: Sequence[str]) -> dict[str, object]:
@@ -47,7 +52,7 @@ def _row(document: Document, labels: LabelSet, keys: Sequence[str]) -> dict[str,
         "spans": [{"start": span.start, "end": span.end, "label": span.label} for span in document.spans],
         "tokens": [document.text[start:end] for start, end, _ in words],
         "ner_tags": [labels.label2id[tag] for _, _, tag in words],
-        **{key: document.meta.get(key, "") for key in keys},
+        **{_column(key): document.meta.get(key, "") for key in keys},
     }
 
 

@@ -19,7 +19,7 @@ from conflict_ner.scoring import strict_scores
 RUN_LENGTH = 8  # words; a shorter run is often a name or a stock phrase
 
 
-def agreement(path: Path, labels: Sequence[str]) -> dict[str, dict[str, Any]]:
+def agreement(path: Path) -> dict[str, dict[str, Any]]:
     """Return, per part of the corpus, the strict scores of the second reading against the first, both before adjudication.
 
     `path` holds one `{"part", "id", "text_sha256", "first", "second"}` a line, spans as `[start, end, label]`. F1 is symmetric, so
@@ -30,6 +30,7 @@ def agreement(path: Path, labels: Sequence[str]) -> dict[str, dict[str, Any]]:
         row = json.loads(line)
         first, second = ([Span(*span) for span in row[reading]] for reading in ("first", "second"))
         parts[row["part"]].append((first, second))
+    labels = sorted({span.label for pairs in parts.values() for pair in pairs for reading in pair for span in reading})
     return {
         part: {"documents": len(pairs), **strict_scores([f for f, _ in pairs], [s for _, s in pairs], labels)}
         for part, pairs in parts.items()
@@ -81,7 +82,7 @@ def uneven_forms(documents: Sequence[Document]) -> list[Uneven]:
     for document in documents:
         for span in document.spans:
             form = document.mention(span)
-            forms[form.split()[0]].add(form)
+            forms[_index_key(form.split()[0])].add(form)
             annotated[form, _next_word(document.text, span.end), span.label] += 1
     by_form: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
     for (form, following, label), count in annotated.items():
@@ -92,11 +93,12 @@ def uneven_forms(documents: Sequence[Document]) -> list[Uneven]:
         covered = bytearray(len(document.text))
         for span in document.spans:
             covered[span.start : span.end] = b"\1" * (span.end - span.start)
-        for match in re.finditer(r"\w[\w'-]*", document.text):
-            for form in forms.get(match.group(), ()):
-                start, end = match.start(), match.start() + len(form)
+        for match in re.finditer(r"\S+", document.text):
+            for form in forms.get(_index_key(match.group()), ()):
+                start = document.text.find(form, match.start(), match.end() + len(form))
+                end = start + len(form)
                 key = form, _next_word(document.text, end)
-                whole = document.text[start:end] == form and not document.text[end : end + 1].isalnum()
+                whole = start >= 0 and not (document.text[end : end + 1].isalnum() or document.text[max(start - 1, 0) : start].isalnum())
                 if key in by_form and whole and not any(covered[start:end]):
                     bare[key] += 1
                     place[key] = document.id, " ".join(document.text[max(0, start - 40) : end + 40].split())
@@ -104,6 +106,12 @@ def uneven_forms(documents: Sequence[Document]) -> list[Uneven]:
         (Uneven(key[0], label, count, bare[key], *place[key]) for key in bare for label, count in by_form[key]),
         key=lambda uneven: (min(uneven.annotated, uneven.bare), uneven.form),
     )
+
+
+def _index_key(word: str) -> str:
+    """Return the part of a word by which forms are looked up: its first run of letters and digits."""
+    match = re.search(r"\w+", word)
+    return match.group() if match else word
 
 
 def _next_word(text: str, position: int) -> str:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from conflict_ner.corpus import conll
-from conflict_ner.corpus.jsonl import spans_from_rows
-from conflict_ner.documents import Document, checked_spans
+from conflict_ner.corpus.jsonl import document_from_row
+from conflict_ner.documents import Document
 from conflict_ner.errors import InputError, MissingTextError, read_text
 
 
@@ -36,23 +36,21 @@ def read(path: Path, labels: Collection[str] | None = None, text_folders: Sequen
         record = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError.at(path, error.lineno, f"not valid JSON ({error.msg}); restore the file, it may be cut off") from None
-    if (
-        not isinstance(record, dict)
-        or any(key not in record for key in ("text_file", "sha256"))
-        or not ({"spans", "documents"} & set(record))
-    ):
+    if not isinstance(record, dict) or not ({"spans", "documents"} & set(record)):
         raise InputError(f"{path}: expected one object with text_file, sha256 and either id and spans, or documents")
+    if not all(isinstance(record.get(key), str) for key in ("text_file", "sha256")):
+        raise InputError(f"{path}: text_file and sha256 must be strings")
     text_path = _find_text(path, record, text_folders)
-    meta = {str(key): str(value) for key, value in record.get("meta", {}).items()}
     rows = record.get("documents", [record])
-    texts = {d.id: d.text for d, _ in conll.read(text_path)} if "documents" in record else {record.get("id"): read_text(text_path)}
-    for row in rows:
-        document_id = row.get("id")
+    texts = {d.id: d.text for d, _ in conll.read(text_path)} if "documents" in record else None
+    for row in rows if isinstance(rows, list) else [rows]:
         try:
-            if document_id not in texts:
-                raise InputError(f"{text_path} has no document {document_id!r}; correct the id")
-            text = texts[document_id]
-            yield Document(document_id, text, checked_spans(text, spans_from_rows(row.get("spans")), labels), meta), 1
+            if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+                raise InputError("a document without an id; name it")
+            if texts is not None and row["id"] not in texts:
+                raise InputError(f"{text_path} has no document {row['id']!r}; correct the id")
+            text = read_text(text_path) if texts is None else texts[row["id"]]
+            yield document_from_row({**row, "text": text, "meta": record.get("meta")}, labels), 1
         except InputError as error:
             raise InputError.at(path, None, str(error)) from None
 
@@ -64,7 +62,7 @@ def _find_text(path: Path, record: dict[str, Any], text_folders: Sequence[Path])
     if not found:
         source = f" ({record['source']})" if "source" in record else ""
         places = ", ".join(str(candidate) for candidate in candidates)
-        raise MissingTextError(f"{path}: its text is at none of {places}; get it{source} and name its folder with --articles")
+        raise MissingTextError(f"{path}: its text is at none of {places}; get it{source} and name its folder with --text_folders")
     for candidate in found:
         if hashlib.sha256(candidate.read_bytes()).hexdigest() == record["sha256"]:
             return candidate
