@@ -3,7 +3,7 @@
     python benchmarks/seeds.py --config configs/re3d-minilm.yaml --data ../shared/re3d/dev.txt --seeds 1 2 3
 
 Writes benchmarks/<config name>.json: strict micro F1 of each seed (with its interval), their mean and standard deviation.
-Models go to models/<config name>-seed<k>; a finished run of the same settings and data is scored again, not trained again.
+Models go to models/<config name>, for other seeds than the config's own to models/<config name>-seed<k>; a finished run of the same settings and data is scored again, not trained again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -35,9 +37,10 @@ def main() -> int:
     parser.add_argument("--data", required=True, help="corpus to score")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     arguments = parser.parse_args()
+    own_seed = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))["seed"]
     rows = []
     for seed in arguments.seeds:
-        folder = ROOT / "models" / f"{arguments.config.stem}-seed{seed}"
+        folder = ROOT / "models" / (arguments.config.stem if seed == own_seed else f"{arguments.config.stem}-seed{seed}")
         settings = ["--config", str(arguments.config), "--seed", str(seed), "--output_dir", str(folder)]
         run("train.py", *settings, "--resume_from_checkpoint", "true")
         run("evaluate.py", "--model", str(folder), "--data", arguments.data)

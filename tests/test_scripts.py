@@ -145,7 +145,7 @@ def test_tag_keeps_line_numbers_and_survives_a_closed_pipe(run, tmp_path):
 
 
 def test_tag_shows_text_with_every_character(run, tmp_path, capsys):
-    (tmp_path / "a.txt").write_text("Two [bold] T-72B3 tanks were seen near Port Azur.")
+    (tmp_path / "a.txt").write_text(TRAIN[1].text + " [bold]")
     assert tag.main(["--model", str(run), "--format", "text", str(tmp_path / "a.txt")]) == 0
     shown = capsys.readouterr().out
     assert "[bold]" in shown
