@@ -3,7 +3,8 @@
     python benchmarks/seeds.py --config configs/re3d-minilm.yaml --data ../shared/re3d/dev.txt --seeds 1 2 3
 
 Writes benchmarks/<config name>.json: strict micro F1 of each seed (with its interval), their mean and standard deviation.
-Models go to models/<config name>, for other seeds than the config's own to models/<config name>-seed<k>; a finished run of the same settings and data is scored again, not trained again.
+Models go to models/<config name>, for other seeds than the config's own to models/<config name>-seed<k>; a finished run of the same
+settings and data is scored again, not trained again.
 """
 
 from __future__ import annotations
