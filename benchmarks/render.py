@@ -28,6 +28,7 @@ from conflict_ner.documents import Document, corpus_sha256  # noqa: E402
 from conflict_ner.errors import InputError, exit_2_on_bad_input  # noqa: E402
 from conflict_ner.labels import read_definitions  # noqa: E402
 from conflict_ner.runs import read_json  # noqa: E402
+from conflict_ner.scoring import shown_interval  # noqa: E402
 
 
 def committed(path: str) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def default_model() -> str:
     lines = ["| data | label | precision | recall | F1 | 95 % interval | mentions |", "|---|---|---:|---:|---:|---|---:|"]
     for path, scores in {metrics["data"]["path"]: metrics, **metrics["others"]}.items():
         for label, row in {**scores["strict"]["per_label"], "**micro**": scores["strict"]["micro"]}.items():
-            interval = "–".join(f"{bound:.3f}" for bound in row["ci95"]) if "ci95" in row else ""
+            interval = shown_interval(scores["strict"]) if "ci95" in row else ""
             figures = " | ".join(f"{row[name]:.3f}" for name in ("precision", "recall", "f1"))
             lines.append(f"| `{path}` | {label} | {figures} | {interval} | {row['support']} |")
     return "\n".join(lines)

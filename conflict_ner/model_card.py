@@ -14,6 +14,7 @@ import yaml
 
 from conflict_ner.errors import InputError
 from conflict_ner.runs import CARD, METRICS, RUN_RECORD, read_json
+from conflict_ner.scoring import shown_interval
 
 ROLES = {
     "train": "that the model **was trained on**: no measure of anything else",
@@ -50,8 +51,7 @@ def _render(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
             f"| `{label}` | {definition or 'as annotated in the training data'} |" for label, definition in run["labels"].items()
         ),
         micro_f1=figure(strict["micro"]["f1"]),
-        low=figure(strict["micro"]["ci95"][0]),
-        high=figure(strict["micro"]["ci95"][1]),
+        interval=shown_interval(strict),
         documents=metrics["data"]["counts"]["documents"],
         spans=metrics["data"]["counts"]["spans"],
         test_path=metrics["data"]["path"],
@@ -106,8 +106,7 @@ def _results(metrics: Mapping[str, Any]) -> str:
                 f"| {path} | {label} | {figure(row['precision'])} | {figure(row['recall'])} | {figure(row['f1'])} | {row['support']} |"
             )
         micro, macro = strict["micro"], strict["macro"]
-        low, high = map(figure, micro["ci95"])
-        f1 = f"**{figure(micro['f1'])}** [{low}, {high}]"
+        f1 = f"**{figure(micro['f1'])}** [{shown_interval(strict)}]"
         rows.append(f"| {path} | micro | {figure(micro['precision'])} | {figure(micro['recall'])} | {f1} | {micro['support']} |")
         rows.append(f"| {path} | macro | {figure(macro['precision'])} | {figure(macro['recall'])} | {figure(macro['f1'])} | |")
     return "\n".join(rows)

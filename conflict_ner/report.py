@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conflict_ner.documents import Span
+from conflict_ner.scoring import shown_interval
 
 # Okabe & Ito's palette: told apart by colour-blind readers, on dark and on light ground. Further labels reuse it in order.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -24,8 +25,7 @@ def score_table(title: str, scores: dict[str, Any]) -> Table:
         table.add_row(label, *(f"{row[name]:.3f}" for name in ("precision", "recall", "f1")), str(row["support"]))
     table.add_section()
     micro, macro = scores["micro"], scores["macro"]
-    low, high = micro["ci95"]
-    f1 = f"{micro['f1']:.3f} [{low:.3f}, {high:.3f}]"
+    f1 = f"{micro['f1']:.3f} [{shown_interval(scores)}]"
     table.add_row("micro", f"{micro['precision']:.3f}", f"{micro['recall']:.3f}", f1, str(micro["support"]), style="bold")
     table.add_row("macro", *(f"{macro[name]:.3f}" for name in ("precision", "recall", "f1")), "")
     return table

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from conflict_ner.documents import Span
 
 BOOTSTRAP_SAMPLES = 1000
+FEWEST_DOCUMENTS = 10  # with fewer to draw from, a bootstrap interval is narrow by accident; it is stored but not shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def count_strict(gold: Sequence[Span], predicted: Sequence[Span], labels: Sequen
 def strict_scores(
     gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], labels: Sequence[str], seed: int = 0
 ) -> dict[str, Any]:
-    """Score documents: `{"micro": {..., "ci95"}, "macro": {...}, "per_label": {label: {...}}}`.
+    """Score documents: `{"documents", "micro": {..., "ci95"}, "macro": {...}, "per_label": {label: {...}}}`.
 
     Micro pools the counts of all labels; macro is the plain mean over the labels that occur in gold or predictions. `ci95` is the
     95 % percentile interval of micro F1 over documents drawn with replacement (Efron & Tibshirani 1993, ch. 13).
@@ -78,10 +79,19 @@ def strict_scores(
     micro = Counts(*map(int, totals.sum(axis=0)))
     macro = {name: sum(getattr(counts, name) for counts in seen) / len(seen) for name in ("precision", "recall", "f1")}
     return {
+        "documents": len(per_document),
         "micro": {**micro.as_dict(), "ci95": bootstrap_f1_interval(per_document.sum(axis=1), seed=seed)},
         "macro": macro,
         "per_label": {label: counts.as_dict() for label, counts in by_label.items()},
     }
+
+
+def shown_interval(scores: dict[str, Any]) -> str:
+    """Return the interval of a data set's micro F1 as people read it, or why there is none."""
+    if scores["documents"] < FEWEST_DOCUMENTS:
+        return f"{scores['documents']} documents: no interval"
+    low, high = scores["micro"]["ci95"]
+    return f"{low:.3f}–{high:.3f}"
 
 
 def wilson_interval(passed: int, total: int) -> list[float]:

@@ -29,8 +29,8 @@ LIGHT = {
     "runs": {"errors"},
     "encoders": {"errors"},
     "decoding": {"documents", "labels"},
-    "report": {"documents"},
-    "model_card": {"errors", "runs"},
+    "report": {"documents", "scoring"},
+    "model_card": {"errors", "runs", "scoring"},
 }
 HEAVY = {
     "windows": {"errors"},

@@ -15,6 +15,7 @@ from conflict_ner.report import highlighted, score_table
 SCORES = {
     "data": {"sha256": "ab" * 32, "counts": {"documents": 17, "words": 901, "spans": 123}},
     "strict": {
+        "documents": 17,
         "micro": {"precision": 0.811, "recall": 0.722, "f1": 0.7639, "support": 123, "ci95": [0.7123, 0.8234]},
         "macro": {"precision": 0.801, "recall": 0.702, "f1": 0.7481},
         "per_label": {"ACTOR": {"precision": 0.91, "recall": 0.62, "f1": 0.7375, "support": 71}},
@@ -125,6 +126,12 @@ def test_a_number_changed_in_the_record_changes_the_card():
     assert "0.555" in render_card(changed, RUN) or "0.556" in render_card(changed, RUN)
 
 
+def test_an_interval_over_a_handful_of_documents_is_not_shown():
+    few = {**SCORES["strict"], "documents": 2}
+    assert "2 documents: no interval" in printed(score_table("t", few))
+    assert "2 documents: no interval" in render_card({**METRICS, "strict": few}, RUN)
+
+
 def test_a_missing_field_is_one_sentence(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps({"model": "x"}))
     (tmp_path / "run.json").write_text(json.dumps(RUN))
@@ -143,7 +150,7 @@ def printed(renderable):
 
 def test_terminal_table_shows_label_micro_interval_and_macro():
     text = printed(score_table("t", SCORES["strict"]))
-    for piece in ("ACTOR", "0.910", "71", "0.764 [0.712, 0.823]", "0.748"):
+    for piece in ("ACTOR", "0.910", "71", "0.764 [0.712–0.823]", "0.748"):
         assert piece in text
 
 
