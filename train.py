@@ -4,7 +4,8 @@ Examples:
     python train.py --config configs/conflict-minilm.yaml
     python train.py --config configs/conflict-minilm.yaml --seed 2 --output_dir models/conflict-minilm-2
     python train.py --config configs/conflict-minilm.yaml --resume_from_checkpoint true
-    accelerate launch --cpu --num_processes 2 train.py --config configs/conflict-minilm.yaml
+    torchrun --nproc_per_node 2 train.py --config configs/conflict-minilm.yaml
+    accelerate launch train.py --config configs/conflict-minilm.yaml
 """
 
 from __future__ import annotations

@@ -136,14 +136,28 @@ def test_resuming_where_nothing_was_begun_starts_from_scratch_and_a_finished_run
     assert json.loads((config.parent / "run" / "run.json").read_text())["settings"]["seed"] == 9
 
 
-def test_two_processes_train_one_model(config):
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "train.py", "--config", str(config)]
-    done = subprocess.run(launch, capture_output=True, text=True, timeout=240)
+LAUNCHERS = {
+    # Without MPI, accelerate starts one process on a CPU whatever the number asked for; torchrun starts them all.
+    "accelerate": (["accelerate.commands.launch", "--cpu", "--num_processes", "2"], 1),
+    "torchrun": (["torch.distributed.run", "--standalone", "--nproc_per_node", "2"], 2),
+}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_launchers_train_one_model_together(config, launcher):
+    command, processes = LAUNCHERS[launcher]
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "train.py", "--config", str(config)], capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     folder = config.parent / "run"
     assert (folder / "model.safetensors").exists()
-    assert json.loads((folder / "run.json").read_text())["status"] == "finished"
+    run = json.loads((folder / "run.json").read_text())
+    assert run["status"] == "finished"
+    assert run["settings"]["world_size"] == processes
+    assert run["batch_size"] == 2 * processes
     assert done.stdout.count("next: python evaluate.py") == 1
+    assert not list(folder.glob("checkpoint-*"))
 
 
 BAD_INPUT = [
