@@ -58,8 +58,8 @@ def stock_pipeline() -> str:
     if stock is None:
         raise InputError("models/conflict-minilm/metrics.json was made without --stock_pipeline; evaluate again with it")
     return (
-        f"On the {stock['documents']} test documents that fit into one window, the stock pipeline gives exactly the same entities for "
-        f"{stock['identical_documents']:.0%} of the documents; counted by entity, the two agree with F1 {stock['f1_between']:.3f}."
+        f"On the {stock['documents']} test documents that fit into the model's input, the stock pipeline gives exactly the same entities "
+        f"for {stock['identical_documents']:.0%} of the documents; counted by entity, the two agree with F1 {stock['f1_between']:.3f}."
     )
 
 

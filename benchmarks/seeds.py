@@ -41,11 +41,11 @@ def main() -> int:
     own_seed = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))["seed"]
     rows = []
     for seed in arguments.seeds:
-        folder = ROOT / "models" / (arguments.config.stem if seed == own_seed else f"{arguments.config.stem}-seed{seed}")
+        folder = Path("models") / (arguments.config.stem if seed == own_seed else f"{arguments.config.stem}-seed{seed}")
         settings = ["--config", str(arguments.config), "--seed", str(seed), "--output_dir", str(folder)]
         run("train.py", *settings, "--resume_from_checkpoint", "true")
         run("evaluate.py", "--model", str(folder), "--data", arguments.data)
-        metrics, record = read_json(folder / "metrics.json"), read_json(folder / "run.json")
+        metrics, record = read_json(ROOT / folder / "metrics.json"), read_json(ROOT / folder / "run.json")
         micro = metrics["strict"]["micro"]
         rows.append(
             {"seed": seed, "micro": micro, "macro_f1": metrics["strict"]["macro"]["f1"], "training_minutes": record["seconds"] / 60}

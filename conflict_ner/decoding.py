@@ -20,7 +20,9 @@ from conflict_ner.labels import LabelSet
 # A hyphen joins before a digit (`Su-34`), a slash or dot between digits (`Kh-101/102`, `7.62`; not `Raqqa.24 people`), hyphen or slash
 # after a digit when at most two letters follow (`R-73/AA-11`; not `M-19-led`).
 UNIT = re.compile(r"\w+(?:-(?=\d)\w+|(?<=\d)[./](?=\d)\w+|(?<=\d)[-/](?=[^\W\d_]{1,2}(?![^\W\d_]))\w+)*|[^\w\s]")
-OPENING_OR_QUOTE = "\"'“”‘’«»`([{<,;:!?"
+# Signs that begin or end no mention; an apostrophe may end one (`the Contras'`), brackets may close one.
+NEVER_FIRST = "\"'“”‘’«»`([{<,;:!?"
+NEVER_LAST = '"“”«»`[{(<,;:!?'
 
 
 def viterbi(scores: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -92,9 +94,9 @@ def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floa
         while end < len(text) and _is_mark(text[end]):  # uncased tokenizers drop accents, and their offsets with them
             end += 1
         start, end = trim(text, start, end)
-        while start < end and text[start] in OPENING_OR_QUOTE:
+        while start < end and text[start] in NEVER_FIRST:
             start, end = trim(text, start + 1, end)
-        while start < end and text[end - 1] in '"“”«»`[{(<,;:!?':
+        while start < end and text[end - 1] in NEVER_LAST:
             start, end = trim(text, start, end - 1)
         if start < end:
             sizes = sum(groups[unit][1] - groups[unit][0] for unit in range(first, last + 1))

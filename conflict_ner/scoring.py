@@ -61,9 +61,7 @@ def count_strict(gold: Sequence[Span], predicted: Sequence[Span], labels: Sequen
     return counts
 
 
-def strict_scores(
-    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], labels: Sequence[str], seed: int = 0
-) -> dict[str, Any]:
+def strict_scores(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], labels: Sequence[str]) -> dict[str, Any]:
     """Score documents: `{"documents", "micro": {..., "ci95"}, "macro": {...}, "per_label": {label: {...}}}`.
 
     Micro pools the counts of all labels; macro is the plain mean over the labels that occur in gold or predictions. `ci95` is the
@@ -80,7 +78,7 @@ def strict_scores(
     macro = {name: sum(getattr(counts, name) for counts in seen) / len(seen) for name in ("precision", "recall", "f1")}
     return {
         "documents": len(per_document),
-        "micro": {**micro.as_dict(), "ci95": bootstrap_f1_interval(per_document.sum(axis=1), seed=seed)},
+        "micro": {**micro.as_dict(), "ci95": bootstrap_f1_interval(per_document.sum(axis=1))},
         "macro": macro,
         "per_label": {label: counts.as_dict() for label, counts in by_label.items()},
     }
@@ -102,15 +100,13 @@ def wilson_interval(passed: int, total: int) -> list[float]:
     return [(middle - spread) / (1 + z * z / total), (middle + spread) / (1 + z * z / total)]
 
 
-def bootstrap_f1_interval(
-    per_document: NDArray[np.int64], samples: int = BOOTSTRAP_SAMPLES, level: float = 0.95, seed: int = 0
-) -> list[float]:
-    """Return [low, high] of F1 over `samples` resamples of documents; `per_document` has shape (documents, 3): tp, fp, fn."""
-    generator = np.random.default_rng(seed)
+def bootstrap_f1_interval(per_document: NDArray[np.int64], samples: int = BOOTSTRAP_SAMPLES) -> list[float]:
+    """Return the 95 % interval [low, high] of F1 over resampled documents; `per_document` has shape (documents, 3): tp, fp, fn."""
+    generator = np.random.default_rng(0)  # the same counts give the same interval
     documents = len(per_document)
     # How often each document is drawn is multinomial: one matrix product replaces `samples` re-scorings.
     draws = generator.multinomial(documents, np.full(documents, 1 / documents), size=samples)  # (samples, documents)
     tp, fp, fn = (draws @ per_document).T  # each (samples,)
     f1 = 2 * tp / np.maximum(2 * tp + fp + fn, 1)
-    low, high = np.quantile(f1, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(f1, [0.025, 0.975])
     return [float(low), float(high)]

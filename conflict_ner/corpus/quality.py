@@ -44,10 +44,10 @@ def unseen_forms(train: Sequence[Document], other: Sequence[Document]) -> float:
     return len(forms - seen) / max(len(forms), 1)
 
 
-def runs(text: str, length: int = RUN_LENGTH) -> set[tuple[str, ...]]:
-    """Return all runs of `length` words of `text`, lower case, signs ignored."""
+def runs(text: str) -> set[tuple[str, ...]]:
+    """Return all runs of RUN_LENGTH words of `text`, lower case, signs ignored."""
     words = re.findall(r"\w+", text.lower())
-    return {tuple(words[k : k + length]) for k in range(len(words) - length + 1)}
+    return {tuple(words[k : k + RUN_LENGTH]) for k in range(len(words) - RUN_LENGTH + 1)}
 
 
 def shared_runs(documents: Iterable[Document], others: Mapping[str, str]) -> list[tuple[str, str, str]]:
