@@ -20,8 +20,8 @@ from rich.console import Console
 from conflict_ner import Tagger
 from conflict_ner.corpus.jsonl import row_from_document
 from conflict_ner.documents import Document
-from conflict_ner.errors import decode_utf8, exit_2_on_bad_input, read_text
-from conflict_ner.report import highlighted
+from conflict_ner.errors import InputError, decode_utf8, exit_2_on_bad_input, read_text
+from conflict_ner.terminal import highlighted
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -31,6 +31,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", required=True, help="model folder or Hub id")
     parser.add_argument("--format", choices=("jsonl", "text"), default="jsonl", help="JSON lines (default) or a highlighted view")
     parser.add_argument("--lines", action="store_true", help="every line is a text of its own")
+    parser.add_argument(
+        "--min_score",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="leave out spans with a lower score, 0 to 1 (default 0); the thresholds in report.html say what that costs",
+    )
     parser.add_argument("--device", help="torch device; default: a GPU when there is one")
     return parser.parse_args(argv)
 
@@ -53,14 +60,17 @@ def read_texts(files: Sequence[str], by_line: bool) -> Iterator[tuple[str, str]]
 def main(argv: Sequence[str] | None = None) -> int:
     """Tag and print; exit code 0, or 2 for input that cannot be used."""
     arguments = parse(argv)
+    if not 0 <= arguments.min_score <= 1:
+        raise InputError(f"--min_score {arguments.min_score:g}: a score lies between 0 and 1; name one in that range")
     tagger = Tagger.from_pretrained(arguments.model, device=arguments.device)
     console = Console(highlight=False, soft_wrap=True)
     named, texts = tee(read_texts(arguments.files, arguments.lines))
     for (name, text), spans in zip(named, tagger.stream(text for _, text in texts), strict=True):
+        kept = [span for span in spans if span.score is None or span.score >= arguments.min_score]
         if arguments.format == "text":
-            console.print(highlighted(text, spans, tagger.labels.names))
+            console.print(highlighted(text, kept, tagger.labels.names))
         else:
-            print(json.dumps(row_from_document(Document(name, text, tuple(spans))), ensure_ascii=False))
+            print(json.dumps(row_from_document(Document(name, text, tuple(kept))), ensure_ascii=False))
     return 0
 
 

@@ -10,16 +10,17 @@ settings and data is scored again, not trained again.
 from __future__ import annotations
 
 import argparse
-import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from conflict_ner.comparison import over_runs  # noqa: E402
 from conflict_ner.errors import InputError, exit_2_on_bad_input  # noqa: E402
 from conflict_ner.runs import git_commit, read_json, versions, write_json  # noqa: E402
 
@@ -36,37 +37,45 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--data", required=True, help="corpus to score")
+    parser.add_argument("--others", nargs="*", default=[], help="further corpora to score")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     arguments = parser.parse_args()
     own_seed = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))["seed"]
-    rows = []
+    rows: list[dict[str, Any]] = []
+    scored = ""
     for seed in arguments.seeds:
         folder = Path("models") / (arguments.config.stem if seed == own_seed else f"{arguments.config.stem}-seed{seed}")
         settings = ["--config", str(arguments.config), "--seed", str(seed), "--output_dir", str(folder)]
         run("train.py", *settings, "--resume_from_checkpoint", "true")
-        run("evaluate.py", "--model", str(folder), "--data", arguments.data)
+        run("evaluate.py", "--model", str(folder), "--data", arguments.data, "--others", *arguments.others)
         metrics, record = read_json(ROOT / folder / "metrics.json"), read_json(ROOT / folder / "run.json")
-        micro = metrics["strict"]["micro"]
+        if rows and metrics["data"]["sha256"] != scored:
+            raise InputError(f"{arguments.data}: changed while the seeds were scored; run again")
+        scored = metrics["data"]["sha256"]
         rows.append(
-            {"seed": seed, "micro": micro, "macro_f1": metrics["strict"]["macro"]["f1"], "training_minutes": record["seconds"] / 60}
+            {
+                "seed": seed,
+                "micro": metrics["strict"]["micro"],
+                "macro_f1": metrics["strict"]["macro"]["f1"],
+                "others": {path: score["strict"]["micro"] for path, score in metrics["others"].items()},
+                "training_minutes": record["seconds"] / 60,
+            }
         )
-    f1 = [row["micro"]["f1"] for row in rows]
-    spread = statistics.stdev(f1) if len(f1) > 1 else None
-    command = (
-        f"python benchmarks/seeds.py --config {arguments.config} --data {arguments.data} --seeds {' '.join(map(str, arguments.seeds))}"
-    )
+    over = over_runs([row["micro"]["f1"] for row in rows])
+    others = f" --others {' '.join(arguments.others)}" if arguments.others else ""
+    seeds = " ".join(map(str, arguments.seeds))
+    command = f"python benchmarks/seeds.py --config {arguments.config} --data {arguments.data}{others} --seeds {seeds}"
     result = {
         "command": command,
-        "data": {"path": arguments.data, "sha256": metrics["data"]["sha256"]},
-        "mean_micro_f1": statistics.mean(f1),
-        "stdev_micro_f1": spread,
+        "data": {"path": arguments.data, "sha256": scored},
+        "micro_f1": over,
         "seeds": rows,
         "git_commit": git_commit(),
         "versions": versions(),
     }
     path = ROOT / "benchmarks" / f"{arguments.config.stem}.json"
     write_json(path, result)
-    print(f"strict micro F1 {result['mean_micro_f1']:.3f} (standard deviation {spread or 0:.3f}, {len(f1)} seeds); written: {path}")
+    print(f"strict micro F1 {over['mean']:.3f} (standard deviation {over['stdev'] or 0:.3f}, {over['runs']} seeds); written: {path}")
     return 0
 
 

@@ -79,8 +79,8 @@ def _is_mark(character: str) -> bool:
 def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floating], labels: LabelSet) -> tuple[Span, ...]:
     """Return the spans of one whole text, sorted and disjoint, each with a score.
 
-    `offsets`: raw-text offsets of all sub-tokens; `log_probs`: shape (sub-tokens, num_tags), natural logarithm. The score is the
-    geometric mean, over the sub-tokens of the span, of the probability of the decided tag: in [0, 1], comparable across lengths.
+    `offsets`: raw-text offsets of all sub-tokens; `log_probs`: shape (sub-tokens, num_tags), natural logarithm. The score, in [0, 1],
+    is the probability of just this span: see `_span_score`.
     """
     if not offsets:
         return ()
@@ -99,10 +99,19 @@ def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floa
         while start < end and text[end - 1] in NEVER_LAST:
             start, end = trim(text, start, end - 1)
         if start < end:
-            sizes = sum(groups[unit][1] - groups[unit][0] for unit in range(first, last + 1))
-            log_score = sum(unit_scores[unit, path[unit]] for unit in range(first, last + 1)) / sizes
-            spans.append(Span(start, end, label, score=float(min(1.0, np.exp(log_score)))))
+            goes_on = log_probs[groups[last + 1][0], path[last] + path[last] % 2] if last + 1 < len(groups) else -np.inf
+            units = [unit_scores[unit, path[unit]] / (groups[unit][1] - groups[unit][0]) for unit in range(first, last + 1)]
+            spans.append(Span(start, end, label, score=_span_score(units, float(goes_on))))
     return tuple(spans)
+
+
+def _span_score(units: list[float], goes_on: float) -> float:
+    """Return the probability that the span begins here, goes on to its end and ends there, given log-probabilities.
+
+    `units`: of the decided tag, per unit the mean over its sub-tokens (pieces of one word are not independent evidence); `goes_on`:
+    that the unit after the span continues it.
+    """
+    return float(np.exp(min(0.0, sum(units))) * (1 - np.exp(min(0.0, goes_on))))
 
 
 def _unit_scores(log_probs: NDArray[np.float64], groups: list[tuple[int, int]]) -> NDArray[np.float64]:

@@ -1,35 +1,56 @@
-"""A tagger on a corpus -> `metrics.json`: the one file from which every published number is rendered."""
+"""A tagger on a corpus -> `metrics.json`: the one file from which every published number is rendered.
+
+`metrics.schema.json` beside this file describes every field; its version is METRICS_VERSION.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
-from transformers import pipeline
 
+from conflict_ner.calibration import calibration
 from conflict_ner.corpus import count_table
 from conflict_ner.corpus.conll import tagged_words
 from conflict_ner.documents import Document, Span, corpus_sha256
 from conflict_ner.errors import InputError
+from conflict_ner.mistakes import confusion_table, frequent_confusions, kind_counts
 from conflict_ner.runs import git_commit, versions
-from conflict_ner.scoring import Counts, strict_scores, wilson_interval
+from conflict_ner.scoring import scheme_scores, wilson_interval
+from conflict_ner.slices import FEWEST_MENTIONS, slice_scores
 
-METRICS_VERSION = 1
+METRICS_VERSION = 2
 
 
-def evaluate_documents(documents: Sequence[Document], predicted: Sequence[Sequence[Span]], labels: Sequence[str]) -> dict[str, Any]:
-    """Score predicted spans against the documents' own: `data`, `strict`, seqeval's figure for the same spans, and `groups`.
+def evaluate_documents(
+    documents: Sequence[Document],
+    predicted: Sequence[Sequence[Span]],
+    labels: Sequence[str],
+    seen: Collection[tuple[str, str]] | None = None,
+) -> dict[str, Any]:
+    """Score predicted spans against the documents' own by every scheme, slice by slice, mistake by mistake.
 
-    `groups` is there when documents name a challenge `group` in their metadata: how many of its documents have exactly the right spans.
+    `seen` are the surface forms of the training data, if known. `groups` is there when documents name a challenge `group` in their
+    metadata: how many of its documents have exactly the right spans. `calibration` is None when predictions have no scores.
     """
     gold = [document.spans for document in documents]
+    flat = all(left.end <= right.start for spans in predicted for left, right in pairwise(spans))
     scores = {
         "data": {"sha256": corpus_sha256(documents), "counts": count_table(documents)},
-        "strict": strict_scores(gold, predicted, labels),
-        "seqeval": {"strict_iob2_micro_f1": _seqeval_f1(documents, predicted)},
+        **scheme_scores(gold, predicted, labels),
+        # seqeval knows no spans that overlap one another, as other systems may predict.
+        "seqeval": {"strict_iob2_micro_f1": _seqeval_f1(documents, predicted) if flat else None},
+        "slices": {"fewest_mentions": FEWEST_MENTIONS, "dimensions": slice_scores(documents, predicted, seen)},
+        "mistakes": {
+            "kinds": kind_counts(gold, predicted),
+            "confusion": confusion_table(gold, predicted, labels),
+            "frequent": frequent_confusions(documents, predicted),
+        },
+        "calibration": calibration(gold, predicted),
     }
     grouped = [(d.meta["group"], set(d.spans) == set(p)) for d, p in zip(documents, predicted, strict=True) if "group" in d.meta]
     if grouped:
@@ -52,51 +73,31 @@ def _seqeval_f1(documents: Sequence[Document], predicted: Sequence[Sequence[Span
     return float(f1_score(gold, found, mode="strict", scheme=IOB2, zero_division=0))
 
 
-def pipeline_agreement(model: str, documents: Sequence[Document], predicted: Sequence[Sequence[Span]], limit: int) -> dict[str, Any]:
-    """Compare with what a user of the stock pipeline gets: on each document of at most `limit` sub-tokens, the same spans or not.
-
-    Returns the documents compared, the share with identical spans, and F1 of the pipeline's spans against the tagger's.
-    """
-    stock = pipeline("token-classification", model=model, aggregation_strategy="simple", device="cpu")
-    fits = [k for k, d in enumerate(documents) if len(stock.tokenizer(d.text, verbose=False)["input_ids"]) <= limit]
-    same, counts = 0, Counts()
-    for k in fits:
-        ours = set(predicted[k])
-        theirs = {Span(e["start"], e["end"], e["entity_group"]) for e in stock(documents[k].text)}
-        same += ours == theirs
-        counts = Counts(counts.tp + len(ours & theirs), counts.fp + len(theirs - ours), counts.fn + len(ours - theirs))
-    return {
-        "documents": len(fits),
-        "identical_documents": same / max(len(fits), 1),
-        "f1_between": counts.f1,
-        "spans": counts.tp + counts.fn,
-    }
-
-
-def check_labels(documents: Sequence[Document], labels: Sequence[str], path: str) -> None:
-    """Raise InputError when the data have labels that the model cannot predict: its recall on them would be 0 by construction."""
-    unknown = {span.label for document in documents for span in document.spans} - set(labels)
-    if unknown:
+def check_scorable(documents: Sequence[Document], labels: Sequence[str] | None, path: str) -> None:
+    """Raise InputError when nothing is annotated, or when the data have labels the model cannot predict (recall 0 by construction)."""
+    found = {span.label for document in documents for span in document.spans}
+    if not found:
+        raise InputError(f"{path}: no span is annotated in its {len(documents)} documents, so there is nothing to score; annotate some")
+    if labels is not None and (unknown := found - set(labels)):
         raise InputError(
             f"{path}: annotated with {', '.join(sorted(unknown))}, but the model knows only {', '.join(labels)}; "
             "evaluate a model trained on these labels, or map the data to the model's"
         )
 
 
-def metrics_record(model: str, data: str, scores: Mapping[str, dict[str, Any]], stock: dict[str, Any] | None) -> dict[str, Any]:
+def metrics_record(model: str, data: str, scores: Mapping[str, dict[str, Any]], extra: Mapping[str, Any]) -> dict[str, Any]:
     """Assemble `metrics.json` from the scores by corpus path: those of `data` at the top level, the rest under `others`.
 
-    `stock` is what `pipeline_agreement` returned, None when it was not measured.
+    `extra` are figures of the run as a whole: `stock_pipeline`, `documents_learnt`, `comparison`, `learning_curve`.
     """
+    top = scores[data]
     return {
         "version": METRICS_VERSION,
         "model": model,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "data": {"path": data, **scores[data]["data"]},
-        "strict": scores[data]["strict"],
-        "seqeval": scores[data]["seqeval"],
-        **({"groups": scores[data]["groups"]} if "groups" in scores[data] else {}),
-        "stock_pipeline": stock,
+        "data": {"path": data, **top["data"]},
+        **{key: value for key, value in top.items() if key != "data"},
+        **extra,
         "others": {path: score for path, score in scores.items() if path != data},
         "git_commit": git_commit(),
         "versions": versions(),

@@ -27,6 +27,8 @@ from conflict_ner.labels import LabelSet, read_definitions
 from conflict_ner.runs import (
     CARD,
     METRICS,
+    PREDICTIONS,
+    REPORT,
     RUN_RECORD,
     WEIGHTS,
     check_same_run,
@@ -38,6 +40,7 @@ from conflict_ner.runs import (
     versions,
     write_json,
 )
+from conflict_ner.temperature import calibrate
 from conflict_ner.training import last_whole_checkpoint, load_model, load_tokenizer, make_features, make_trainer, split_sentences
 from conflict_ner.windows import WindowSize
 
@@ -85,6 +88,8 @@ def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
         log.info("%s: this run is finished; leave --resume_from_checkpoint away to train it anew", folder)
         return folder
     fit(make_trainer(model, tokenizer, labels, train, dev, training_arguments), folder, record, checkpoint)
+    if training_arguments.process_index == 0:
+        finish(folder, record, splits["dev"])
     return folder
 
 
@@ -162,7 +167,7 @@ def machine(training: TrainingArguments) -> dict[str, Any]:
 
 
 def fit(trainer: Trainer, folder: Path, record: dict[str, Any], checkpoint: Path | None) -> None:
-    """Train, save the best model and tokenizer into `folder`, complete `run.json`, remove the checkpoints."""
+    """Train, save the best model and tokenizer into `folder`, and note in `record` how training went."""
     if checkpoint:
         log.info("resuming from %s", checkpoint)
     if trainer.is_world_process_zero():
@@ -174,7 +179,7 @@ def fit(trainer: Trainer, folder: Path, record: dict[str, Any], checkpoint: Path
     evaluations = [row for row in trainer.state.log_history if "eval_f1" in row]
     record["dev"] = {
         "score": "strict F1 over sub-token tags (seqeval, IOB2)",
-        "best_f1": trainer.state.best_metric,
+        "best_f1": trainer.state.best_metric if trainer.args.load_best_model_at_end else None,  # None: dev chose nothing
         "f1_by_epoch": [[round(row["epoch"], 3), row["eval_f1"]] for row in evaluations],
     }
     record["epochs"] = trainer.state.epoch
@@ -182,18 +187,17 @@ def fit(trainer: Trainer, folder: Path, record: dict[str, Any], checkpoint: Path
     record["batch_size"] = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     trainer.save_model(str(folder))
     if trainer.is_world_process_zero():
-        for stale in (METRICS, CARD):  # they speak of the weights that were here before
-            (folder / stale).unlink(missing_ok=True)
-        (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle; run.json says the same in the open
-        record["status"] = "finished"
-        write_json(folder / RUN_RECORD, record)
-        remove_checkpoints(folder)
-        log.info(
-            "%s: %s, tokenizer and %s; best dev F1 %.4f; %.0f s",
-            folder,
-            WEIGHTS,
-            RUN_RECORD,
-            trainer.state.best_metric or 0.0,
-            record["seconds"],
-        )
+        log.info("%s: best dev F1 %.4f; %.0f s", folder, trainer.state.best_metric or 0.0, record["seconds"])
     trainer.accelerator.wait_for_everyone()
+
+
+def finish(folder: Path, record: dict[str, Any], dev: list[Document]) -> None:
+    """Calibrate the saved model, remove what speaks of earlier weights, and only then call the run finished."""
+    for stale in (METRICS, CARD, PREDICTIONS, REPORT):
+        (folder / stale).unlink(missing_ok=True)
+    (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle; run.json says the same in the open
+    record["calibration"] = calibrate(folder, dev)
+    record["status"] = "finished"
+    write_json(folder / RUN_RECORD, record)
+    remove_checkpoints(folder)
+    log.info("%s: %s, tokenizer and %s", folder, WEIGHTS, RUN_RECORD)

@@ -22,6 +22,9 @@ from conflict_ner.errors import InputError, read_text
 RUN_RECORD = "run.json"
 METRICS = "metrics.json"
 CARD = "README.md"
+PREDICTIONS = "predictions.jsonl"
+REPORT = "report.html"
+LEARNING_CURVE = "learning_curve.json"
 WEIGHTS = "model.safetensors"
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "seqeval", "numpy")
 
@@ -57,6 +60,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected one JSON object")
     return content
+
+
+def read_json_if_any(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object, None when there is no such file; raises InputError when it is cut off or something else."""
+    return read_json(path) if path.exists() else None
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,15 @@
 """Scores over character spans: what was found, what was missed, and how sure the figure is.
 
-A predicted span is right (*strict*) when a gold span of the same document has the same start, end and label. Everything is computed
-from per-document counts, so the bootstrap re-weights counts and never scores a document twice.
+Four schemes, all over one-to-one pairs of gold and predicted spans of the same document (see `matching`):
+
+| scheme | a pair counts | after |
+|---|---|---|
+| strict | same start, end and label | seqeval's strict mode; SemEval-2013 task 9 "strict" |
+| exact | same start and end, whatever the label | SemEval-2013 task 9 "exact" |
+| partial | same label: 1 for the same boundaries, 1/2 for any overlap | MUC-5's half credit (Chinchor & Sundheim 1993), per label |
+| overlap | same label and any overlap | SemEval-2013 task 9 "type" |
+
+Everything is computed from per-document counts, so the bootstrap re-weights counts and never scores a document twice.
 """
 
 from __future__ import annotations
@@ -14,21 +22,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conflict_ner.documents import Span
+from conflict_ner.matching import pair_up, same_boundaries, same_label, strict
 
 BOOTSTRAP_SAMPLES = 1000
 FEWEST_DOCUMENTS = 10  # with fewer to draw from, a bootstrap interval is narrow by accident; it is stored but not shown
+BY_LABEL = ("strict", "partial", "overlap")  # `exact` ignores labels and has no figure per label
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """True positives, false positives (spurious) and false negatives (missed); precision, recall and F1 are fractions in [0, 1].
 
-    A ratio with denominator 0 is 0, as in scikit-learn's `zero_division=0` and seqeval.
+    Half credits make the counts fractions. A ratio with denominator 0 is 0, as in scikit-learn's `zero_division=0` and seqeval.
     """
 
-    tp: int = 0
-    fp: int = 0
-    fn: int = 0
+    tp: float = 0
+    fp: float = 0
+    fn: float = 0
 
     @property
     def precision(self) -> float:
@@ -45,43 +55,82 @@ class Counts:
         """Harmonic mean of precision and recall: 2 tp / (2 tp + fp + fn)."""
         return 2 * self.tp / (2 * self.tp + self.fp + self.fn) if self.tp + self.fp + self.fn else 0.0
 
-    def as_dict(self) -> dict[str, float | int]:
+    def as_dict(self) -> dict[str, Any]:
         """Return precision, recall, F1 and support (number of gold spans)."""
-        return {"precision": self.precision, "recall": self.recall, "f1": self.f1, "support": self.tp + self.fn}
+        return {"precision": self.precision, "recall": self.recall, "f1": self.f1, "support": round(self.tp + self.fn)}
 
 
-def count_strict(gold: Sequence[Span], predicted: Sequence[Span], labels: Sequence[str]) -> NDArray[np.int64]:
+def count_strict(gold: Sequence[Span], predicted: Sequence[Span], labels: Sequence[str]) -> NDArray[np.float64]:
     """Return counts of one document, shape (labels, 3): tp, fp, fn per label by exact match of start, end and label."""
-    gold_set, predicted_set = set(gold), set(predicted)
-    counts = np.zeros((len(labels), 3), dtype=np.int64)
-    row = {label: number for number, label in enumerate(labels)}
-    for column, spans in enumerate((gold_set & predicted_set, predicted_set - gold_set, gold_set - predicted_set)):
-        for span in spans:
-            counts[row[span.label], column] += 1
+    return _count(gold, predicted, [(span, 1.0) for span in set(gold) & set(predicted)], labels)
+
+
+def count_schemes(gold: Sequence[Span], predicted: Sequence[Span], labels: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return the counts of one document by scheme: shape (labels, 3), for `exact` (1, 3)."""
+    counts = {"strict": count_strict(gold, predicted, labels)}
+    boundaries = len(pair_up(gold, predicted, same_boundaries))
+    counts["exact"] = np.array([[boundaries, len(set(predicted)) - boundaries, len(set(gold)) - boundaries]], dtype=np.float64)
+    pairs = pair_up(gold, predicted, strict, same_label)
+    counts["partial"] = _count(gold, predicted, [(g, 1.0 if same_boundaries(g, p) else 0.5) for g, p in pairs], labels)
+    counts["overlap"] = _count(gold, predicted, [(g, 1.0) for g, _ in pairs], labels)
     return counts
 
 
-def strict_scores(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], labels: Sequence[str]) -> dict[str, Any]:
-    """Score documents: `{"documents", "micro": {..., "ci95"}, "macro": {...}, "per_label": {label: {...}}}`.
+def _count(
+    gold: Sequence[Span], predicted: Sequence[Span], credits: Sequence[tuple[Span, float]], labels: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return tp, fp, fn per label, given the credit of each gold span that was found."""
+    row = {label: number for number, label in enumerate(labels)}
+    counts = np.zeros((len(labels), 3))
+    for span in set(predicted):
+        counts[row[span.label], 1] += 1
+    for span in set(gold):
+        counts[row[span.label], 2] += 1
+    for span, credit in credits:
+        counts[row[span.label]] += (credit, -credit, -credit)
+    return counts
 
-    Micro pools the counts of all labels; macro is the plain mean over the labels that occur in gold or predictions. `ci95` is the
-    95 % percentile interval of micro F1 over documents drawn with replacement (Efron & Tibshirani 1993, ch. 13).
+
+def scheme_scores(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], labels: Sequence[str]) -> dict[str, Any]:
+    """Score documents by every scheme: `{"strict": {...}, "exact": {...}, "partial": {...}, "overlap": {...}}`, each as `score_counts`.
+
     Raises ValueError when a span has a label outside `labels` or the two sides differ in length.
     """
     if unknown := {span.label for spans in (*gold, *predicted) for span in spans} - set(labels):
         raise ValueError(f"spans with labels outside the set: {sorted(unknown)}")
-    per_document = np.stack([count_strict(g, p, labels) for g, p in zip(gold, predicted, strict=True)])  # (documents, labels, 3)
-    totals = per_document.sum(axis=0)  # (labels, 3)
-    by_label = {label: Counts(*map(int, row)) for label, row in zip(labels, totals, strict=True)}
-    seen = [counts for counts in by_label.values() if counts != Counts()] or [Counts()]
-    micro = Counts(*map(int, totals.sum(axis=0)))
-    macro = {name: sum(getattr(counts, name) for counts in seen) / len(seen) for name in ("precision", "recall", "f1")}
+    per_document = [count_schemes(g, p, labels) for g, p in zip(gold, predicted, strict=True)]
     return {
-        "documents": len(per_document),
-        "micro": {**micro.as_dict(), "ci95": bootstrap_f1_interval(per_document.sum(axis=1))},
-        "macro": macro,
-        "per_label": {label: counts.as_dict() for label, counts in by_label.items()},
+        scheme: score_counts(np.stack([counts[scheme] for counts in per_document]), labels if scheme in BY_LABEL else ())
+        for scheme in ("strict", "exact", "partial", "overlap")
     }
+
+
+def strict_scores(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], labels: Sequence[str]) -> dict[str, Any]:
+    """Score documents by the strict scheme alone; see `score_counts`."""
+    return score_counts(np.stack([count_strict(g, p, labels) for g, p in zip(gold, predicted, strict=True)]), labels)
+
+
+def score_counts(per_document: NDArray[np.float64], labels: Sequence[str]) -> dict[str, Any]:
+    """Turn counts, shape (documents, labels, 3), into `{"documents", "micro", "macro", "per_label": {label: ...}}`.
+
+    Micro pools the counts of all labels; macro is the plain mean over the labels that occur in gold or predictions. Every F1 has its
+    `ci95`. Without `labels` there is micro only.
+    """
+    totals = per_document.sum(axis=0)  # (labels, 3)
+    every = [Counts(*map(float, row)) for row in totals]
+    micro = per_document.sum(axis=1)  # (documents, 3)
+    scores: dict[str, Any] = {
+        "documents": len(per_document),
+        "micro": {**Counts(*map(float, micro.sum(axis=0))).as_dict(), "ci95": bootstrap_f1_interval(micro)},
+    }
+    if not labels:
+        return scores
+    resampled = resampled_f1(per_document)  # (samples, labels)
+    occur = [number for number, counts in enumerate(every) if counts != Counts()] or [0]
+    macro = {name: sum(getattr(every[k], name) for k in occur) / len(occur) for name in ("precision", "recall", "f1")}
+    scores["macro"] = {**macro, "ci95": interval(resampled[:, occur].mean(axis=1))}
+    scores["per_label"] = {label: {**every[k].as_dict(), "ci95": interval(resampled[:, k])} for k, label in enumerate(labels)}
+    return scores
 
 
 def shown_interval(scores: dict[str, Any]) -> str:
@@ -100,13 +149,28 @@ def wilson_interval(passed: int, total: int) -> list[float]:
     return [(middle - spread) / (1 + z * z / total), (middle + spread) / (1 + z * z / total)]
 
 
-def bootstrap_f1_interval(per_document: NDArray[np.int64], samples: int = BOOTSTRAP_SAMPLES) -> list[float]:
-    """Return the 95 % interval [low, high] of F1 over resampled documents; `per_document` has shape (documents, 3): tp, fp, fn."""
-    generator = np.random.default_rng(0)  # the same counts give the same interval
+def resampled_f1(per_document: NDArray[np.float64], samples: int = BOOTSTRAP_SAMPLES) -> NDArray[np.float64]:
+    """Return F1 over documents drawn with replacement (Efron & Tibshirani 1993, ch. 13): (documents, ..., 3) -> (samples, ...).
+
+    Two systems on the same documents get the same draws, which is what pairs them. How often each document is drawn is multinomial:
+    one matrix product replaces `samples` re-scorings.
+    """
     documents = len(per_document)
-    # How often each document is drawn is multinomial: one matrix product replaces `samples` re-scorings.
-    draws = generator.multinomial(documents, np.full(documents, 1 / documents), size=samples)  # (samples, documents)
-    tp, fp, fn = (draws @ per_document).T  # each (samples,)
-    f1 = 2 * tp / np.maximum(2 * tp + fp + fn, 1)
-    low, high = np.quantile(f1, [0.025, 0.975])
+    generator = np.random.default_rng(0)  # the same counts give the same interval
+    draws = generator.multinomial(documents, np.full(documents, 1 / documents), size=samples).astype(np.float64)
+    drawn = (draws @ per_document.reshape(documents, -1)).reshape(samples, *per_document.shape[1:])
+    tp, fp, fn = np.moveaxis(drawn, -1, 0)
+    occurred = 2 * tp + fp + fn
+    f1: NDArray[np.float64] = np.divide(2 * tp, occurred, out=np.zeros_like(tp), where=occurred > 0)
+    return f1
+
+
+def interval(resampled: NDArray[np.float64]) -> list[float]:
+    """Return the 95 % percentile interval [low, high] of resampled figures."""
+    low, high = np.quantile(resampled, [0.025, 0.975])
     return [float(low), float(high)]
+
+
+def bootstrap_f1_interval(per_document: NDArray[np.float64], samples: int = BOOTSTRAP_SAMPLES) -> list[float]:
+    """Return the 95 % interval of F1; `per_document` has shape (documents, 3): tp, fp, fn."""
+    return interval(resampled_f1(per_document, samples))

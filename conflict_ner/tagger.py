@@ -96,18 +96,22 @@ class Tagger:
         yield from self._tag_chunk(chunk)
 
     def _tag_chunk(self, texts: list[str]) -> Iterator[list[Span]]:
+        for text, (tokens, log_probs) in zip(texts, self.score(texts), strict=True):
+            yield list(decode(text, tokens.offsets, log_probs, self.labels))
+
+    def score(self, texts: Sequence[str]) -> list[tuple[Tokens, NDArray[np.float32]]]:
+        """Return, for each text, its sub-tokens and their log-probabilities, shape (sub-tokens, num_tags): what `decode` reads."""
         tokens = [tokenize(self.tokenizer, text) for text in texts]
         specials = len(self._before) + len(self._after)
         jobs = [_Job(k, w) for k, t in enumerate(tokens) for w in self._windows.cut(len(t.ids), specials)]
         jobs.sort(key=lambda job: job.window.end - job.window.start)
         log_probs = [np.zeros((len(t.ids), len(self.labels.tags)), dtype=np.float32) for t in tokens]
         for batch in self._batches(jobs):
-            for job, scores in zip(batch, self._score(batch, tokens), strict=True):
+            for job, scores in zip(batch, self._score_windows(batch, tokens), strict=True):
                 window = job.window
                 core = slice(window.core_start - window.start, window.core_end - window.start)
                 log_probs[job.text][window.core_start : window.core_end] = scores[core]
-        for text, t, scores in zip(texts, tokens, log_probs, strict=True):
-            yield list(decode(text, t.offsets, scores, self.labels))
+        return list(zip(tokens, log_probs, strict=True))
 
     def _batches(self, jobs: list[_Job]) -> Iterator[list[_Job]]:
         """Cut length-sorted jobs into batches of at most TOKENS_PER_BATCH sub-tokens, padding counted."""
@@ -121,7 +125,7 @@ class Tagger:
         if batch:
             yield batch
 
-    def _score(self, batch: list[_Job], tokens: list[Tokens]) -> list[NDArray[np.float32]]:
+    def _score_windows(self, batch: list[_Job], tokens: list[Tokens]) -> list[NDArray[np.float32]]:
         """Return log-probabilities of each window's sub-tokens, specials left out: shape (window, num_tags)."""
         rows = [self._before + tokens[job.text].ids[job.window.start : job.window.end] + self._after for job in batch]
         longest = max(map(len, rows))

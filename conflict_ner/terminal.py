@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,34 +16,103 @@ from conflict_ner.scoring import shown_interval
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
+def print_scores(console: Console, title: str, scores: dict[str, Any], more: bool) -> None:
+    """Print what is known of one data set: scores, challenge groups; with `more` also slices, mistakes and thresholds."""
+    console.print(score_table(title, scores["strict"]))
+    for scheme in ("exact", "partial", "overlap"):
+        console.print(f"{scheme:8} micro F1 {scores[scheme]['micro']['f1']:.3f} [{shown_interval(scores[scheme])}]")
+    if "groups" in scores:
+        console.print(group_table(scores["groups"]))
+    if more:
+        console.print(slice_table(scores["slices"]))
+        console.print(confusion_table(scores["mistakes"]["confusion"]))
+        console.print("mistakes: " + ", ".join(f"{count} {kind}" for kind, count in scores["mistakes"]["kinds"].items()))
+        if scores["calibration"]:
+            console.print(threshold_table(scores["calibration"]))
+
+
+def table(title: str, first: str, columns: Sequence[str], caption: str | None = None) -> Table:
+    """Return an empty table: first column left, the others right."""
+    made = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    made.add_column(first)
+    for column in columns:
+        made.add_column(column, justify="right")
+    return made
+
+
+def ratios(row: dict[str, Any]) -> list[str]:
+    """Return precision, recall and F1 as people read them."""
+    return [f"{row[name]:.3f}" for name in ("precision", "recall", "f1")]
+
+
+def bounds(ci95: Sequence[float] | None) -> str:
+    """Return an interval as people read it."""
+    return f"{ci95[0]:.3f}–{ci95[1]:.3f}" if ci95 else ""
+
+
 def score_table(title: str, scores: dict[str, Any]) -> Table:
-    """Return one data set's strict scores: a row per label, then micro (with its 95 % interval) and macro."""
-    table = Table(title=title, title_justify="left", caption="strict: same start, end and label", caption_justify="left")
-    table.add_column("label")
-    for column in ("precision", "recall", "F1", "support"):
-        table.add_column(column, justify="right")
+    """Return one data set's strict scores: a row per label, then micro and macro, with 95 % intervals of F1."""
+    made = table(title, "label", ("precision", "recall", "F1", "95 % interval", "support"), "strict: same start, end and label")
+    enough = shown_interval(scores) == bounds(scores["micro"]["ci95"])
     for label, row in scores["per_label"].items():
-        table.add_row(label, *(f"{row[name]:.3f}" for name in ("precision", "recall", "f1")), str(row["support"]))
-    table.add_section()
+        made.add_row(label, *ratios(row), bounds(row["ci95"]) if enough else "", str(row["support"]))
+    made.add_section()
     micro, macro = scores["micro"], scores["macro"]
-    f1 = f"{micro['f1']:.3f} [{shown_interval(scores)}]"
-    table.add_row("micro", f"{micro['precision']:.3f}", f"{micro['recall']:.3f}", f1, str(micro["support"]), style="bold")
-    table.add_row("macro", *(f"{macro[name]:.3f}" for name in ("precision", "recall", "f1")), "")
-    return table
+    made.add_row("micro", *ratios(micro), shown_interval(scores), str(micro["support"]), style="bold")
+    made.add_row("macro", *ratios(macro), bounds(macro["ci95"]) if enough else "", "")
+    return made
 
 
-def group_table(title: str, groups: dict[str, Any]) -> Table:
+def group_table(groups: dict[str, Any]) -> Table:
     """Return the pass rate of each challenge group: the share of its sentences with exactly the right spans."""
-    table = Table(
-        title=title, title_justify="left", caption="passed: all spans of the sentence right, none too many", caption_justify="left"
+    made = table(
+        "challenge groups", "group", ("passed", "95 % interval", "sentences"), "passed: all spans of the sentence right, none too many"
     )
-    table.add_column("group")
-    for column in ("passed", "95 % interval", "sentences"):
-        table.add_column(column, justify="right")
     for name, row in groups.items():
         low, high = row["ci95"]
-        table.add_row(name, f"{row['rate']:.2f}", f"{low:.2f}-{high:.2f}", str(row["documents"]), style="bold" if name == "all" else "")
-    return table
+        made.add_row(name, f"{row['rate']:.2f}", f"{low:.2f}–{high:.2f}", str(row["documents"]), style="bold" if name == "all" else "")
+    return made
+
+
+def slice_table(slices: dict[str, Any]) -> Table:
+    """Return strict micro F1 by part, parts with too few mentions left out."""
+    fewest = slices["fewest_mentions"]
+    made = table(
+        "slices", "part", ("precision", "recall", "F1", "95 % interval", "support"), f"parts with fewer than {fewest} mentions are hidden"
+    )
+    for dimension, parts in slices["dimensions"].items():
+        shown = {name: row for name, row in parts.items() if row["support"] >= fewest}
+        for name, row in shown.items():
+            made.add_row(f"{dimension}: {name}", *ratios(row), bounds(row["ci95"]), str(row["support"]))
+        made.add_section()
+    return made
+
+
+def confusion_table(confusion: dict[str, Any]) -> Table:
+    """Return how gold labels (rows) were predicted (columns), whatever the boundaries."""
+    made = table("confusion", "gold \\ predicted", confusion["labels"])
+    for label, row in zip(confusion["labels"], confusion["counts"], strict=True):
+        made.add_row(label, *map(str, row))
+    return made
+
+
+def threshold_table(calibration: dict[str, Any]) -> Table:
+    """Return what `--min_score` costs and buys."""
+    title = f"thresholds (expected calibration error {calibration['ece']:.3f})"
+    made = table(title, "min_score", ("precision", "recall", "F1"))
+    for row in calibration["thresholds"]:
+        made.add_row(f"{row['min_score']:g}", *ratios(row))
+    return made
+
+
+def comparison_table(comparison: dict[str, Any]) -> Table:
+    """Return two systems side by side, with the paired difference."""
+    title = f"{comparison['first']} (first) against {comparison['second']} (second), {comparison['documents']} documents"
+    made = table(title, "label", ("first F1", "second F1", "difference", "95 % interval", "p"), "paired bootstrap over documents")
+    for name, row in comparison["scores"].items():
+        figures = (f"{row['first_f1']:.3f}", f"{row['second_f1']:.3f}", f"{row['difference']:+.3f}", bounds(row["ci95"]), f"{row['p']:.3f}")
+        made.add_row(name, *figures, style="bold" if name == "micro" else "")
+    return made
 
 
 def highlighted(text: str, spans: Sequence[Span], labels: Sequence[str]) -> Text:

@@ -2,15 +2,33 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from nervaluate import Evaluator
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
+from conflict_ner import scoring
 from conflict_ner.documents import Span
-from conflict_ner.scoring import Counts, bootstrap_f1_interval, strict_scores, wilson_interval
+from conflict_ner.matching import overlaps
+from conflict_ner.scoring import (
+    Counts,
+    bootstrap_f1_interval,
+    count_schemes,
+    resampled_f1,
+    scheme_scores,
+    score_counts,
+    shown_interval,
+    strict_scores,
+    wilson_interval,
+)
+from tests.spans import LABELS, any_spans, flat_spans
 
-LABELS = ("A", "B")
+SCHEMES = ("strict", "exact", "partial", "overlap")
+
+
+def figures(entry):
+    return {name: value for name, value in entry.items() if name != "ci95"}
 
 
 def test_hand_computed_table():
@@ -18,12 +36,82 @@ def test_hand_computed_table():
     predicted = [[Span(0, 2, "A"), Span(3, 4, "B")], [Span(0, 1, "B")], [Span(5, 6, "A")]]
     scores = strict_scores(gold, predicted, LABELS)
     # A: tp 1, fp 1 (5-6), fn 1 (0-1); B: tp 0, fp 2, fn 1
-    assert scores["per_label"]["A"] == {"precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2, "support": 2}
-    assert scores["per_label"]["B"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
+    assert scores["documents"] == 3
+    assert figures(scores["per_label"]["A"]) == {"precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2, "support": 2}
+    assert figures(scores["per_label"]["B"]) == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
     assert scores["micro"]["precision"] == 1 / 4
     assert scores["micro"]["recall"] == 1 / 3
     assert scores["micro"]["f1"] == pytest.approx(2 / 7)
     assert scores["macro"]["f1"] == 1 / 4
+
+
+GOLD = [
+    [Span(0, 5, "A"), Span(6, 10, "A"), Span(12, 15, "B"), Span(20, 24, "B")],
+    [Span(0, 3, "A")],
+    [Span(0, 4, "B"), Span(5, 8, "B")],
+]
+PREDICTED = [
+    # right, boundary, label, boundary, spurious
+    [Span(0, 5, "A"), Span(6, 9, "A"), Span(12, 15, "A"), Span(22, 26, "B"), Span(30, 33, "B")],
+    [Span(40, 41, "A")],
+    [Span(0, 4, "A"), Span(5, 8, "A")],
+]
+# 7 gold spans (A 3, B 4), 8 predicted (A 6, B 2): what each scheme gives credit for.
+CREDIT = {
+    "strict": {"A": 1, "B": 0, "micro": 1},
+    "exact": {"micro": 4},  # 0-5, 12-15, and both of the third document
+    "partial": {"A": 1.5, "B": 0.5, "micro": 2},
+    "overlap": {"A": 2, "B": 1, "micro": 3},
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_hand_computed_table_of_every_scheme(scheme):
+    scores = scheme_scores(GOLD, PREDICTED, LABELS)[scheme]
+    predicted, gold = {"A": 6, "B": 2, "micro": 8}, {"A": 3, "B": 4, "micro": 7}
+    entries = {"micro": scores["micro"], **scores.get("per_label", {})}
+    assert set(entries) == set(CREDIT[scheme])
+    for name, credit in CREDIT[scheme].items():
+        expected = {"precision": credit / predicted[name], "recall": credit / gold[name], "f1": 2 * credit / (predicted[name] + gold[name])}
+        assert figures(entries[name]) == pytest.approx({**expected, "support": gold[name]})
+    if scheme == "exact":
+        assert "macro" not in scores
+    else:
+        for name in ("precision", "recall", "f1"):
+            assert scores["macro"][name] == pytest.approx((entries["A"][name] + entries["B"][name]) / 2)
+
+
+def test_every_f1_has_its_interval():
+    for scores in scheme_scores(GOLD, PREDICTED, LABELS).values():
+        for entry in [scores["micro"], *scores.get("per_label", {}).values(), *([scores["macro"]] if "macro" in scores else [])]:
+            low, high = entry["ci95"]
+            assert 0 <= low <= high <= 1
+
+
+@given(any_spans(), any_spans())
+def test_a_milder_scheme_never_gives_less_credit_and_no_count_is_negative(gold, predicted):
+    counts = count_schemes(gold, predicted, LABELS)
+    assert (counts["strict"][:, 0] <= counts["partial"][:, 0]).all()
+    assert (counts["partial"][:, 0] <= counts["overlap"][:, 0]).all()
+    assert counts["strict"][:, 0].sum() <= counts["exact"][0, 0]
+    for scheme in SCHEMES:
+        assert (counts[scheme] >= 0).all()
+        assert counts[scheme][:, [0, 1]].sum() == len(predicted)
+        assert counts[scheme][:, [0, 2]].sum() == len(gold)
+
+
+@given(any_spans(), any_spans(), st.randoms(use_true_random=False))
+def test_no_scheme_depends_on_the_order_of_spans(gold, predicted, random):
+    counts = count_schemes(gold, predicted, LABELS)
+    mixed = count_schemes(random.sample(gold, len(gold)), random.sample(predicted, len(predicted)), LABELS)
+    for scheme in SCHEMES:
+        assert np.array_equal(counts[scheme], mixed[scheme])
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_span_predicted_twice_counts_once(scheme):
+    gold, once = [Span(0, 5, "A"), Span(5, 10, "A")], [Span(0, 10, "A")]
+    assert np.array_equal(count_schemes(gold, once * 2, LABELS)[scheme], count_schemes(gold, once, LABELS)[scheme])
 
 
 def random_tags(generator: random.Random, length: int) -> list[str]:

@@ -44,7 +44,7 @@ def document_from_row(row: Any, labels: Collection[str] | None = None) -> Docume
 
 
 def spans_from_rows(rows: Any) -> list[Span]:  # noqa: ANN401 - whatever JSON held
-    """Build spans from `[{"start", "end", "label"}]` (None: no spans); raises InputError for another shape."""
+    """Build spans from `[{"start", "end", "label"}]` (None: no spans), each with a `score` if it has one; raises InputError."""
     rows = [] if rows is None else rows
     if not isinstance(rows, list):
         raise InputError('field \'spans\' is not a list of {"start", "end", "label"}')
@@ -53,7 +53,10 @@ def spans_from_rows(rows: Any) -> list[Span]:  # noqa: ANN401 - whatever JSON he
         values: list[Any] = [row.get(key) for key in ("start", "end", "label")] if isinstance(row, dict) else []
         if [type(value) for value in values] != [int, int, str]:
             raise InputError(f'span {json.dumps(row, ensure_ascii=False)} is not {{"start": int, "end": int, "label": string}}')
-        spans.append(Span(*values))
+        score = row.get("score")
+        if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1):
+            raise InputError(f"score {json.dumps(score)} is no number in [0, 1]; leave scores away or scale them")
+        spans.append(Span(values[0], values[1], values[2], None if score is None else float(score)))
     return spans
 
 

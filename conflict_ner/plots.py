@@ -1,0 +1,100 @@
+"""metrics.json -> figures as SVG text. Nothing here computes a score; every figure is drawn from what is stored."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from conflict_ner.terminal import COLOURS
+
+STYLE: Any = {
+    "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
+    "svg.hashsalt": "conflict-ner",  # the same figures give the same bytes
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+GREY = "#555555"
+
+
+def svg(figure: Figure) -> str:
+    """Return a figure as an `<svg>` element that scales with its page."""
+    buffer = io.StringIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+
+
+def f1_bars(rows: Mapping[str, Mapping[str, Any]], names_colours: Mapping[str, str] | None = None) -> Figure:
+    """Draw F1 with its 95 % interval, a bar a row: labels, or the parts of a slice (`rows` as in metrics.json, with `ci95`)."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.0, 0.6 + 0.3 * len(rows)))
+        axes = figure.add_subplot()
+        for place, (name, row) in enumerate(rows.items()):
+            low, high = row["ci95"]
+            axes.barh(place, row["f1"], color=(names_colours or {}).get(name, COLOURS[1]), height=0.62)
+            axes.plot([low, high], [place, place], color="black", linewidth=1.2, marker="|", markersize=6)
+            axes.text(1.02, place, f"{row['f1']:.3f}  n={row['support']:,}", va="center", color=GREY)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("strict F1, 95 % interval")
+        return figure
+
+
+def reliability(calibration: Mapping[str, Any]) -> Figure:
+    """Draw precision against score by bin; the area of a point is its number of spans."""
+    bins = calibration["bins"]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 4.0))
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+        scores, precision = [row["score"] for row in bins], [row["precision"] for row in bins]
+        axes.plot(scores, precision, color=COLOURS[1])
+        largest = max(row["spans"] for row in bins)
+        axes.scatter(scores, precision, s=[20 + 180 * row["spans"] / largest for row in bins], color=COLOURS[1])
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="score of predicted spans", ylabel="share that is strictly right")
+        return figure
+
+
+def confusion(table: Mapping[str, Any]) -> Figure:
+    """Draw the confusion table as a heat map, each row shaded by its share; the numbers are counts."""
+    labels, counts = table["labels"], table["counts"]
+    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(1.6 + 0.75 * len(labels), 1.2 + 0.5 * len(labels)))
+        axes = figure.add_subplot()
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for r, row in enumerate(counts):
+            for c, count in enumerate(row):
+                axes.text(
+                    c,
+                    r,
+                    "" if r == c == len(labels) - 1 else str(count),
+                    ha="center",
+                    va="center",
+                    color="white" if shares[r][c] > 0.5 else "black",
+                )
+        axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set(xlabel="predicted", ylabel="gold")
+        return figure
+
+
+def learning_curve(curve: Mapping[str, Any]) -> Figure:
+    """Draw F1 over the number of training documents, with its interval as a band."""
+    points = curve["points"]
+    documents = [point["documents"] for point in points]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 3.4))
+        axes = figure.add_subplot()
+        low, high = zip(*(point["micro"]["ci95"] for point in points), strict=True)
+        axes.fill_between(documents, low, high, color=COLOURS[1], alpha=0.2)
+        axes.plot(documents, [point["micro"]["f1"] for point in points], color=COLOURS[1], marker="o")
+        axes.set(xlabel="training documents", ylabel="strict micro F1", xlim=(0, None))
+        axes.set_xticks(documents, [f"{number:,}" for number in documents])
+        return figure

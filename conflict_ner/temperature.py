@@ -1,0 +1,69 @@
+"""Make span scores mean what they say: fit one temperature on dev and fold it into the model's last layer.
+
+Dividing all logits by a temperature (Guo et al. 2017) changes how sure the model is, never which spans it finds: the best tag sequence
+stays the best. Folded into the weights, it serves every way of running the model: our tagger, ONNX, the stock pipeline.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from conflict_ner.calibration import calibration, scored_spans
+from conflict_ner.decoding import decode
+from conflict_ner.documents import Document, Span
+from conflict_ner.runs import WEIGHTS
+from conflict_ner.tagger import Tagger
+
+log = logging.getLogger(__name__)
+
+LOWEST, HIGHEST = 0.5, 5.0
+FEWEST_SPANS = 50  # predicted on dev; fewer say nothing about how sure the model may be
+LAST_LAYER = ("classifier.weight", "classifier.bias")
+
+
+def calibrate(folder: Path, dev: Sequence[Document]) -> dict[str, Any] | None:
+    """Fit the temperature of the model in `folder` on `dev` and rewrite its last layer.
+
+    Returns `temperature`, the number of `spans`, and `ece` on dev before and after; None, with the model untouched, when dev has too
+    few predicted spans or the model keeps its last layer under another name.
+    """
+    weights = load_file(folder / WEIGHTS)
+    tagger = Tagger.from_pretrained(folder)
+    scored = tagger.score([document.text for document in dev])
+    gold = [document.spans for document in dev]
+
+    def spans_at(temperature: float) -> list[tuple[Span, ...]]:
+        return [
+            decode(document.text, tokens.offsets, log_softmax(log_probs.astype(np.float64) / temperature, axis=1), tagger.labels)
+            for document, (tokens, log_probs) in zip(dev, scored, strict=True)
+        ]
+
+    before = spans_at(1.0)
+    if sum(map(len, before)) < FEWEST_SPANS or not set(LAST_LAYER) <= set(weights):
+        log.info("scores are not calibrated: fewer than %d spans predicted on dev, or no layer called classifier", FEWEST_SPANS)
+        return None
+    best = minimize_scalar(
+        lambda t: _log_loss(*scored_spans(gold, spans_at(t))), bounds=(LOWEST, HIGHEST), method="bounded", options={"xatol": 0.01}
+    )
+    temperature = round(float(best.x), 3)
+    for name in LAST_LAYER:
+        weights[name] = weights[name] / temperature
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    was, now = calibration(gold, before), calibration(gold, spans_at(temperature))
+    assert was and now, "dev has predicted spans"
+    log.info("temperature %.2f: expected calibration error on dev %.3f -> %.3f", temperature, was["ece"], now["ece"])
+    return {"temperature": temperature, "spans": was["spans"], "ece_before": was["ece"], "ece_after": now["ece"]}
+
+
+def _log_loss(scores: np.ndarray, right: np.ndarray) -> float:
+    """Return the mean negative log-likelihood of right and wrong, scores kept off 0 and 1 so that one span cannot decide alone."""
+    kept = np.clip(scores, 1e-3, 1 - 1e-3)
+    return float(-np.where(right, np.log(kept), np.log(1 - kept)).mean())
