@@ -23,6 +23,11 @@ check: .venv/ready  ## Lint, format check, types
 bench: .venv/ready  ## Reproduce the re3d figure: 3 seeds, mean and spread (about 15 minutes on two cores)
 	$(BIN)/python benchmarks/seeds.py --config configs/re3d-minilm.yaml --data ../shared/re3d/dev.txt --seeds 1 2 3
 
+bench-accuracy: .venv/ready  ## Train and score ours and its peers, 3 seeds each, on both corpora (hours on two cores; resumes)
+	$(BIN)/python benchmarks/seeds.py --config configs/conflict-minilm.yaml --data data/conflict/test --others data/articles data/re3d/dev.json data/challenge
+	$(BIN)/python benchmarks/seeds.py --config configs/re3d-minilm.yaml --data ../shared/re3d/dev.txt
+	$(BIN)/python benchmarks/accuracy.py
+
 .venv/ready: requirements.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -32,4 +37,4 @@ bench: .venv/ready  ## Reproduce the re3d figure: 3 seeds, mean and spread (abou
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' requirements.txt)
 	touch $@
 
-.PHONY: help demo test check bench
+.PHONY: help demo test check bench bench-accuracy

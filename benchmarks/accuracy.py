@@ -139,24 +139,23 @@ def main() -> int:
             if name == "ours":
                 stored["peers"]["ours"] = {"runs": our_runs(task, checksums["test"], arguments.seeds)}
             else:
-                fill(stored["peers"], name, task_name, arguments.seeds, splits["test"], labels, result)
+                for seed in missing_seeds(stored["peers"], name, arguments.seeds):
+                    scores = run_peer(name, task_name, seed, splits["test"], labels)
+                    stored["peers"][name]["runs"].append({"seed": seed, **scores})
+                    save(result)
             for row in stored["peers"][name]["runs"]:
                 print(f"{task_name} {name} seed {row['seed']}: F1 {row['strict']['micro']['f1']:.3f}, {row['minutes']:.1f} min", flush=True)
             save(result)
     return 0
 
 
-def fill(
-    peers: dict[str, Any], name: str, task_name: str, seeds: list[int], test: list[Document], labels: list[str], result: dict[str, Any]
-) -> None:
-    """Compute the seeds of a peer that are not stored for its present file."""
+def missing_seeds(peers: dict[str, Any], name: str, seeds: list[int]) -> list[int]:
+    """Return the seeds without a stored result of the peer's present file; results of an earlier file are dropped."""
     code = hashlib.sha256((PEERS / f"{RUNS[name].file}.py").read_bytes()).hexdigest()
     if peers.get(name, {}).get("code_sha256") != code:
         peers[name] = {"code_sha256": code, "runs": []}
-    for seed in seeds if RUNS[name].seeded else seeds[:1]:
-        if seed not in [row["seed"] for row in peers[name]["runs"]]:
-            peers[name]["runs"].append({"seed": seed, **run_peer(name, task_name, seed, test, labels)})
-            save(result)
+    done = {row["seed"] for row in peers[name]["runs"]}
+    return [seed for seed in (seeds if RUNS[name].seeded else seeds[:1]) if seed not in done]
 
 
 def save(result: dict[str, Any]) -> None:

@@ -22,13 +22,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from conflict_ner.comparison import over_runs  # noqa: E402
 from conflict_ner.corpus import count_table, read_documents  # noqa: E402
 from conflict_ner.corpus.quality import agreement, unseen_forms  # noqa: E402
 from conflict_ner.documents import Document, corpus_sha256  # noqa: E402
 from conflict_ner.errors import InputError, exit_2_on_bad_input  # noqa: E402
 from conflict_ner.labels import read_definitions  # noqa: E402
 from conflict_ner.runs import read_json  # noqa: E402
-from conflict_ner.scoring import shown_interval  # noqa: E402
+from conflict_ner.scoring import FEWEST_DOCUMENTS, shown_interval  # noqa: E402
+from conflict_ner.terminal import bounds, ratios  # noqa: E402
 
 
 def committed(path: str) -> dict[str, Any]:
@@ -45,10 +47,11 @@ def default_model() -> str:
     metrics = committed("models/conflict-minilm/metrics.json")
     lines = ["| data | label | precision | recall | F1 | 95 % interval | mentions |", "|---|---|---:|---:|---:|---|---:|"]
     for path, scores in {metrics["data"]["path"]: metrics, **metrics["others"]}.items():
-        for label, row in {**scores["strict"]["per_label"], "**micro**": scores["strict"]["micro"]}.items():
-            interval = shown_interval(scores["strict"]) if "ci95" in row else ""
-            figures = " | ".join(f"{row[name]:.3f}" for name in ("precision", "recall", "f1"))
-            lines.append(f"| `{path}` | {label} | {figures} | {interval} | {row['support']} |")
+        strict = scores["strict"]
+        enough = strict["documents"] >= FEWEST_DOCUMENTS
+        for label, row in {**strict["per_label"], "**micro**": strict["micro"]}.items():
+            shown = bounds(row["ci95"]) if enough else shown_interval(strict) if "micro" in label else ""
+            lines.append(f"| `{path}` | {label} | {' | '.join(ratios(row))} | {shown} | {row['support']} |")
     return "\n".join(lines)
 
 
@@ -63,23 +66,82 @@ def stock_pipeline() -> str:
     )
 
 
-def re3d() -> str:
-    """Return the re3d figure: mean over seeds, each seed, and the command."""
-    result = committed("benchmarks/re3d-minilm.json")
-    if len(result["seeds"]) < 3:
-        raise InputError("benchmarks/re3d-minilm.json has fewer than three seeds; run make bench")
+def seeds_of(name: str) -> str:
+    """Return what `benchmarks/seeds.py` stored for a config: the mean over seeds, each seed, further data, and the command."""
+    result = committed(f"benchmarks/{name}.json")
+    over = result["micro_f1"]
+    if over["runs"] < 3:
+        raise InputError(f"benchmarks/{name}.json has fewer than three seeds; run its command again")
+    rows = [[row["seed"], *ratios(row["micro"]), bounds(row["micro"]["ci95"]), f"{row['training_minutes']:.1f}"] for row in result["seeds"]]
     lines = [
-        f"Strict micro F1 on the dev split, ten labels: **{result['mean_micro_f1']:.3f}** (mean of {len(result['seeds'])} seeds, standard "
-        f"deviation {result['stdev_micro_f1']:.3f}).",
+        f"Strict micro F1 on `{result['data']['path']}`: **{over['mean']:.3f}** (mean of {over['runs']} seeds, standard deviation "
+        f"{over['stdev']:.3f}, 95 % interval of the mean {bounds(over['ci95'])}).",
         "",
-        "| seed | precision | recall | F1 | 95 % interval | training minutes |",
-        "|---:|---:|---:|---:|---|---:|",
+        markdown_table(["seed", "precision", "recall", "F1", "95 % interval", "training minutes"], rows),
     ]
-    for row in result["seeds"]:
-        micro = row["micro"]
-        figures = " | ".join(f"{micro[name]:.3f}" for name in ("precision", "recall", "f1"))
-        lines.append(f"| {row['seed']} | {figures} | {micro['ci95'][0]:.3f}–{micro['ci95'][1]:.3f} | {row['training_minutes']:.1f} |")
+    for path in result["seeds"][0]["others"]:
+        more = over_runs([row["others"][path]["f1"] for row in result["seeds"]])
+        lines += ["", f"On `{path}`: {more['mean']:.3f}, standard deviation {more['stdev']:.3f}."]
     return "\n".join([*lines, "", f"    {result['command']}"])
+
+
+def growth() -> str:
+    """Return the learning curve: scores by number of training documents, the smallest part being what a demo corpus would give."""
+    curve = committed("benchmarks/conflict-minilm-learning-curve.json")
+    points = curve["points"]
+    header = ["strict micro F1 on", *(f"{point['documents']:,} documents" for point in points)]
+    rows = [[f"`{curve['data']['path']}`", *(with_interval(point["micro"]) for point in points)]]
+    for path in points[0]["others"]:
+        scores = [point["others"][path] for point in points]
+        rows.append([f"`{path}`", *(with_interval(s) if s["documents"] >= FEWEST_DOCUMENTS else f"{s['f1']:.3f}" for s in scores)])
+    table = markdown_table(header, rows)
+    groups = points[0]["groups"]["data/challenge"]
+    passed = [[name, *(share(point["groups"]["data/challenge"][name]) for point in points)] for name in groups]
+    challenge = markdown_table(["challenge group: sentences passed", *header[1:]], passed)
+    return f"{table}\n\n{challenge}\n\n    {curve['command']}"
+
+
+def with_interval(row: dict[str, Any]) -> str:
+    """Return F1 and its interval."""
+    return f"{row['f1']:.3f} [{bounds(row['ci95'])}]"
+
+
+def share(row: dict[str, Any]) -> str:
+    """Return a pass rate and its interval."""
+    return f"{row['rate']:.2f} [{row['ci95'][0]:.2f}–{row['ci95'][1]:.2f}]"
+
+
+def peers() -> str:
+    """Return the peers' table: mean F1 over seeds with the interval of the mean, and of one run over documents; training minutes."""
+    result = committed("benchmarks/accuracy.json")
+    parts = []
+    for name, task in result["tasks"].items():
+        rows = []
+        for peer, stored in task["peers"].items():
+            runs = stored["runs"]
+            over = over_runs([run["strict"]["micro"]["f1"] for run in runs])
+            minutes = sorted(run["minutes"] for run in runs)[len(runs) // 2]
+            spread = f"{over['stdev']:.3f}" if over["stdev"] is not None else "no seed"
+            first = runs[0]["strict"]
+            labels = [f"{row['f1']:.3f}" for row in first["per_label"].values()] if len(first["per_label"]) <= 3 else []
+            shown = [bounds(first["micro"]["ci95"]), *labels, f"{minutes:.1f}"]
+            rows.append([over["mean"], [PEER_NAMES[peer], len(runs), f"{over['mean']:.3f}", spread, *shown]])
+        ordered = [row for _, row in sorted(rows, key=lambda pair: pair[0])]
+        labels = list(first["per_label"]) if len(first["per_label"]) <= 3 else []
+        header = ["system", "runs", "strict micro F1", "standard deviation", "95 % interval of one run", *labels, "minutes"]
+        parts.append(f"**{TASK_NAMES[name]}**, {task['documents']} documents scored\n\n{markdown_table(header, ordered)}")
+    return "\n\n".join([*parts, f"    {result['command']}"])
+
+
+TASK_NAMES = {"conflict": "Our corpus, test split, three labels", "re3d": "re3d, train to dev, ten labels"}
+PEER_NAMES = {
+    "gazetteer": "gazetteer of training mentions",
+    "crf": "linear-chain CRF",
+    "spacy-cnn": "spaCy CNN, blank English",
+    "recipe": "example recipe, same encoder, published settings",
+    "recipe-our-settings": "example recipe, same encoder, our epochs and learning rate",
+    "ours": "**ours**",
+}
 
 
 @functools.cache
@@ -121,11 +183,10 @@ def readings() -> str:
     labels = list(read_definitions(ROOT / "data/conflict/labels.json"))
     scores = agreement(ROOT / "data/agreement/readings.jsonl")
     rows = []
-    for part in ("train", "dev", "test", "re3d"):
+    for part in ("train", "dev", "test", "re3d", "articles"):
         row = scores[part]
-        low, high = row["micro"]["ci95"]
         figures = [f"{row['per_label'][label]['f1']:.3f}" for label in labels]
-        rows.append([part, row["documents"], *figures, f"{row['micro']['f1']:.3f}", f"{low:.3f}–{high:.3f}"])
+        rows.append([part, row["documents"], *figures, f"{row['micro']['f1']:.3f}", shown_interval(row)])
     return markdown_table(["part", "documents", *labels, "micro", "95 % interval"], rows)
 
 
@@ -143,7 +204,12 @@ def grid() -> str:
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"default-model": default_model, "stock-pipeline": stock_pipeline},
-    "benchmarks/README.md": {"re3d": re3d},
+    "benchmarks/README.md": {
+        "conflict": lambda: seeds_of("conflict-minilm"),
+        "growth": growth,
+        "peers": peers,
+        "re3d": lambda: seeds_of("re3d-minilm"),
+    },
     "data/README.md": {"counts": counts, "splits": splits, "agreement": readings, "grid": grid, "cases": lambda: by_meta("cases")},
 }
 

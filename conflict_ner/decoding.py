@@ -21,8 +21,8 @@ from conflict_ner.labels import LabelSet
 # after a digit when at most two letters follow (`R-73/AA-11`; not `M-19-led`).
 UNIT = re.compile(r"\w+(?:-(?=\d)\w+|(?<=\d)[./](?=\d)\w+|(?<=\d)[-/](?=[^\W\d_]{1,2}(?![^\W\d_]))\w+)*|[^\w\s]")
 # Signs that begin or end no mention; an apostrophe may end one (`the Contras'`), brackets may close one.
-NEVER_FIRST = "\"'“”‘’«»`([{<,;:!?"
-NEVER_LAST = '"“”«»`[{(<,;:!?'
+NEVER_FIRST = "\"'“”‘’«»`([{<,;:!?-–—/"
+NEVER_LAST = '"“”«»`[{(<,;:!?-–—/'
 
 
 def viterbi(scores: NDArray[np.float64]) -> NDArray[np.int64]:

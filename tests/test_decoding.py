@@ -120,8 +120,14 @@ def test_units_tile_the_sub_tokens(family, text):
     assert [k for first, last in groups for k in range(first, last)] == list(range(len(offsets)))
 
 
-def test_score_is_the_geometric_mean_probability_of_the_sub_tokens():
-    probabilities = np.array([[0.1, 0.8, 0.05, 0.03, 0.02], [0.3, 0.1, 0.5, 0.05, 0.05]])
-    (span,) = decode("US army", [(0, 2), (3, 7)], np.log(probabilities), LABELS)
+def test_score_is_the_probability_that_the_span_begins_goes_on_and_ends_there():
+    probabilities = np.array([[0.1, 0.8, 0.05, 0.03, 0.02], [0.3, 0.1, 0.5, 0.05, 0.05], [0.6, 0.1, 0.2, 0.05, 0.05]])
+    (span,) = decode("US army fired", [(0, 2), (3, 7), (8, 13)], np.log(probabilities), LABELS)
     assert (span.start, span.end, span.label) == (0, 7, "ACTOR")
+    assert span.score == pytest.approx(0.8 * 0.5 * (1 - 0.2))
+
+
+def test_pieces_of_one_word_count_once_in_the_score():
+    probabilities = np.array([[0.1, 0.8, 0.05, 0.03, 0.02], [0.3, 0.1, 0.5, 0.05, 0.05]])
+    (span,) = decode("T72", [(0, 1), (1, 3)], np.log(probabilities), LABELS)
     assert span.score == pytest.approx((0.8 * 0.5) ** 0.5)

@@ -10,15 +10,15 @@ from rich.console import Console
 from conflict_ner.documents import Span
 from conflict_ner.errors import InputError
 from conflict_ner.model_card import render_card, write_card
-from conflict_ner.report import highlighted, score_table
+from conflict_ner.terminal import highlighted, score_table
 
 SCORES = {
     "data": {"sha256": "ab" * 32, "counts": {"documents": 17, "words": 901, "spans": 123}},
     "strict": {
         "documents": 17,
         "micro": {"precision": 0.811, "recall": 0.722, "f1": 0.7639, "support": 123, "ci95": [0.7123, 0.8234]},
-        "macro": {"precision": 0.801, "recall": 0.702, "f1": 0.7481},
-        "per_label": {"ACTOR": {"precision": 0.91, "recall": 0.62, "f1": 0.7375, "support": 71}},
+        "macro": {"precision": 0.801, "recall": 0.702, "f1": 0.7481, "ci95": [0.6987, 0.7998]},
+        "per_label": {"ACTOR": {"precision": 0.91, "recall": 0.62, "f1": 0.7375, "support": 71, "ci95": [0.6876, 0.7876]}},
     },
 }
 OTHER = copy.deepcopy(SCORES)
@@ -150,7 +150,7 @@ def printed(renderable):
 
 def test_terminal_table_shows_label_micro_interval_and_macro():
     text = printed(score_table("t", SCORES["strict"]))
-    for piece in ("ACTOR", "0.910", "71", "0.764 [0.712–0.823]", "0.748"):
+    for piece in ("ACTOR", "0.910", "71", "0.764", "0.712–0.823", "0.688–0.788", "0.748"):
         assert piece in text
 
 

@@ -108,6 +108,12 @@ def test_no_scheme_depends_on_the_order_of_spans(gold, predicted, random):
         assert np.array_equal(counts[scheme], mixed[scheme])
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_exact_match_gets_full_credit_beside_a_longer_prediction(order):
+    counts = count_schemes([Span(5, 8, "A")], [Span(0, 20, "A"), Span(5, 8, "A")][::order], "A")
+    assert {scheme: counts[scheme].tolist() for scheme in SCHEMES} == dict.fromkeys(SCHEMES, [[1, 1, 0]])
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_span_predicted_twice_counts_once(scheme):
     gold, once = [Span(0, 5, "A"), Span(5, 10, "A")], [Span(0, 10, "A")]
@@ -138,6 +144,7 @@ def spans_of(tags: list[str]) -> list[Span]:
     return spans
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_agrees_with_seqeval_strict_iob2(seed):
     generator = random.Random(seed)
@@ -155,15 +162,124 @@ def test_agrees_with_seqeval_strict_iob2(seed):
             assert ours["per_label"][label][name] == pytest.approx(oracle[label][oracle_name])
 
 
+def nervaluate(gold, predicted, labels):
+    """Return nervaluate's result of every scheme, overall and by label; it counts the last character in."""
+
+    def rows(documents):
+        return [[{"label": s.label, "start": s.start, "end": s.end - 1} for s in spans] for spans in documents]
+
+    results = Evaluator(rows(gold), rows(predicted), list(labels), loader="dict").evaluate()
+    return results["overall"], results["entities"]
+
+
+def agree(ours, theirs):
+    return figures(ours) == pytest.approx(
+        {name: getattr(theirs, name) for name in ("precision", "recall", "f1")} | {"support": theirs.possible}
+    )
+
+
+corpora = st.lists(st.tuples(flat_spans(), flat_spans()), min_size=1, max_size=4).map(lambda pairs: tuple(zip(*pairs, strict=True)))
+
+
+@settings(deadline=None)
+@given(corpora)
+def test_strict_and_exact_agree_with_nervaluate_on_flat_spans(corpus):
+    ours, (theirs, _) = scheme_scores(*corpus, LABELS), nervaluate(*corpus, LABELS)
+    assert agree(ours["strict"]["micro"], theirs["strict"])
+    assert agree(ours["exact"]["micro"], theirs["exact"])
+
+
+@settings(deadline=None)
+@given(corpora)
+def test_partial_agrees_with_nervaluate_label_by_label(corpus):
+    # Its overall `partial` ignores labels; by label it sees the spans of that label alone, as ours does. Between flat spans in text
+    # order, taking the first free overlap is as good as any other choice.
+    ours, (_, theirs) = scheme_scores(*corpus, LABELS)["partial"]["per_label"], nervaluate(*corpus, LABELS)
+    for label, results in theirs.items():
+        assert agree(ours[label], results["partial"])
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(flat_spans("A"), flat_spans("A")), min_size=1, max_size=4))
+def test_partial_agrees_with_nervaluate_when_there_is_one_label(pairs):
+    corpus = tuple(zip(*pairs, strict=True))
+    assert agree(scheme_scores(*corpus, "A")["partial"]["micro"], nervaluate(*corpus, "A")[0]["partial"])
+
+
+def without_rivals(gold, predicted):
+    """Leave out all spans that meet more than one on the other side, and those they meet."""
+    meet = overlaps(gold, predicted)
+    lone = [(g, p) for g, p in meet if sum(g == i for i, _ in meet) == sum(p == k for _, k in meet) == 1]
+    rival_gold, rival_predicted = ({pair[side] for pair in meet} - {pair[side] for pair in lone} for side in (0, 1))
+    return [s for k, s in enumerate(gold) if k not in rival_gold], [s for k, s in enumerate(predicted) if k not in rival_predicted]
+
+
+@settings(deadline=None)
+@given(corpora)
+def test_overlap_agrees_with_nervaluate_ent_type_where_no_span_has_two_candidates(corpus):
+    gold, predicted = zip(*(without_rivals(g, p) for g, p in zip(*corpus, strict=True)), strict=True)
+    assert agree(scheme_scores(gold, predicted, LABELS)["overlap"]["micro"], nervaluate(gold, predicted, LABELS)[0]["ent_type"])
+
+
+@settings(deadline=None)
+@given(corpora)
+def test_nervaluate_ent_type_never_finds_more_than_overlap(corpus):
+    assert nervaluate(*corpus, LABELS)[0]["ent_type"].correct <= sum(
+        count_schemes(g, p, LABELS)["overlap"][:, 0].sum() for g, p in zip(*corpus, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("scheme", "theirs", "gold", "predicted", "right"),
+    [
+        # A wrong label that overlaps earlier uses the gold span up: `Nordland` LOCATION, `army` ACTOR for `Nordland army` ACTOR.
+        ("overlap", "ent_type", [Span(0, 13, "A")], [Span(0, 8, "B"), Span(9, 13, "A")], 1),
+        # The closer gold span (3-10) is taken first, and the second prediction, which meets no other, is left without.
+        ("overlap", "ent_type", [Span(0, 2, "A"), Span(3, 10, "A")], [Span(1, 8, "A"), Span(8, 12, "A")], 2),
+        # Predictions that overlap one another: the earlier one steals the exact match of the later.
+        ("strict", "strict", [Span(0, 13, "A")], [Span(0, 8, "A"), Span(0, 13, "A")], 1),
+        ("exact", "exact", [Span(0, 13, "A")], [Span(0, 8, "A"), Span(0, 13, "A")], 1),
+        ("partial", "partial", [Span(0, 13, "A")], [Span(0, 8, "A"), Span(0, 13, "A")], 1),
+    ],
+)
+def test_nervaluate_gives_less_when_an_earlier_overlap_steals_a_match_and_more_in_reverse_order(scheme, theirs, gold, predicted, right):
+    # nervaluate 1.2.1 walks through the predictions once and never takes a pairing back, so the order of a list decides the score.
+    f1 = 2 * right / (len(gold) + len(predicted))
+    assert nervaluate([gold], [predicted], LABELS)[0][theirs].f1 < f1
+    assert nervaluate([gold], [predicted[::-1]], LABELS)[0][theirs].f1 == pytest.approx(f1)
+    for order in (predicted, predicted[::-1]):
+        assert scheme_scores([gold], [order], LABELS)[scheme]["micro"]["f1"] == pytest.approx(f1)
+
+
+def test_nervaluate_overlooks_an_overlap_of_less_than_one_percent_of_the_gold_span():
+    gold, predicted = [[Span(0, 201, "A")]], [[Span(0, 2, "A")]]
+    assert nervaluate(gold, predicted, "A")[0]["ent_type"].f1 == 0
+    assert scheme_scores(gold, predicted, "A")["overlap"]["micro"]["f1"] == 1
+
+
+def test_nervaluate_partial_ignores_labels_and_ours_does_not():
+    gold, predicted = [[Span(0, 5, "A")]], [[Span(0, 5, "B")]]
+    assert nervaluate(gold, predicted, LABELS)[0]["partial"].f1 == 1
+    assert scheme_scores(gold, predicted, LABELS)["partial"]["micro"]["f1"] == 0
+
+
 def test_nothing_and_empty_gold_are_zero_not_an_error():
     assert Counts().f1 == 0.0
     assert strict_scores([[]], [[]], LABELS)["micro"]["f1"] == 0.0
     assert strict_scores([[]], [[Span(0, 1, "A")]], LABELS)["micro"]["precision"] == 0.0
 
 
-def test_unknown_labels_are_an_error_of_ours():
-    with pytest.raises(ValueError, match="outside the set"):
-        strict_scores([[Span(0, 1, "X")]], [[]], LABELS)
+@pytest.mark.parametrize("scores", [scheme_scores, strict_scores])
+@pytest.mark.parametrize("sides", [([[Span(0, 1, "X")]], [[]]), ([[]], [[Span(0, 1, "X")]])], ids=["gold", "predicted"])
+def test_unknown_labels_are_an_error_of_ours(scores, sides):
+    with pytest.raises(ValueError, match=r"outside the set: \['X'\]"):
+        scores(*sides, LABELS)
+
+
+@pytest.mark.parametrize("scores", [scheme_scores, strict_scores])
+def test_sides_of_different_length_are_refused(scores):
+    with pytest.raises(ValueError, match="shorter"):
+        scores([[], []], [[]], LABELS)
 
 
 def test_interval_holds_the_score_is_repeatable_and_narrows_with_documents():
@@ -191,3 +307,61 @@ def test_interval_agrees_with_resampling_documents_one_by_one():
         tp, fp, fn = counts[generator.integers(0, 60, 60)].sum(axis=0)
         f1.append(2 * tp / (2 * tp + fp + fn))
     assert bootstrap_f1_interval(counts, samples=4000) == pytest.approx(list(np.quantile(f1, [0.025, 0.975])), abs=0.01)
+
+
+def test_the_bootstrap_of_a_matrix_is_the_bootstrap_of_each_column_alone():
+    counts = np.random.default_rng(4).integers(0, 9, (50, 4, 3)) / 2  # halves, as partial credit makes them
+    together = resampled_f1(counts)
+    assert together.shape == (1000, 4)
+    for column in range(4):
+        assert np.array_equal(together[:, column], resampled_f1(counts[:, column]))
+    scores = score_counts(counts, "ABCD")
+    for column, label in enumerate("ABCD"):
+        assert scores["per_label"][label]["ci95"] == bootstrap_f1_interval(counts[:, column])
+    assert scores["micro"]["ci95"] == bootstrap_f1_interval(counts.sum(axis=1))
+
+
+def test_the_macro_interval_contains_macro_and_lies_within_the_spread_of_labels():
+    counts = np.random.default_rng(5).integers(0, 5, (300, 3, 3)).astype(float)
+    counts[:, 0, 1:] = 0  # one label is always right: macro is no micro
+    scores = score_counts(counts, "ABC")
+    low, high = scores["macro"]["ci95"]
+    assert low < scores["macro"]["f1"] < high
+    assert not low < scores["micro"]["f1"] < high
+    assert high < scores["per_label"]["A"]["ci95"][0] == 1
+
+
+def test_the_macro_interval_contains_macro_when_labels_are_rare():
+    # Twelve documents, each with its own label, all right: a draw that misses a document says nothing about its label.
+    labels = [f"L{number}" for number in range(12)]
+    spans = [[Span(0, 1, label)] for label in labels]
+    macro = strict_scores(spans, spans, labels)["macro"]
+    assert macro["f1"] == 1
+    assert macro["ci95"][1] == 1
+
+
+def test_a_label_that_never_occurs_takes_no_part_in_macro():
+    spans = [[Span(0, 1, "A")] for _ in range(20)]
+    scores = strict_scores(spans, spans, LABELS)
+    assert scores["macro"] == {"precision": 1, "recall": 1, "f1": 1, "ci95": [1, 1]}
+    assert figures(scores["per_label"]["B"]) == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+
+
+@pytest.mark.parametrize(("score", "documents"), [(strict_scores, 10_000), (scheme_scores, 100)])
+def test_no_document_is_scored_twice_however_often_it_is_drawn(monkeypatch, score, documents):
+    calls = []
+    real = scoring.count_strict
+    monkeypatch.setattr(scoring, "count_strict", lambda *sides: calls.append(sides) or real(*sides))
+    gold = [[Span(0, 2, "A"), Span(3, 5, "B")]] * documents
+    predicted = [[Span(0, 2, "A")], [Span(3, 5, "A")]] * (documents // 2)
+    scores = score(gold, predicted, LABELS)
+    micro = scores.get("strict", scores)["micro"]
+    assert len(calls) == documents
+    assert micro["f1"] == pytest.approx(1 / 3)  # tp 1/2, fp 1/2, fn 3/2 a document
+    assert micro["ci95"][0] < 1 / 3 < micro["ci95"][1]
+
+
+def test_no_interval_is_shown_for_a_handful_of_documents():
+    spans = [[Span(0, 1, "A")]] * 10
+    assert shown_interval(strict_scores(spans[:9], spans[:9], LABELS)) == "9 documents: no interval"
+    assert shown_interval(strict_scores(spans, spans, LABELS)) == "1.000–1.000"

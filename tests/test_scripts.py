@@ -40,7 +40,9 @@ def test_evaluate_writes_metrics_and_card_from_what_the_tagger_found(run, tmp_pa
     assert micro["recall"] < 1
     assert micro["ci95"][0] <= micro["f1"] <= micro["ci95"][1]
     assert metrics["seqeval"]["strict_iob2_micro_f1"] == pytest.approx(micro["f1"])
-    assert set(metrics["strict"]["per_label"]["WEAPON"]) == {"precision", "recall", "f1", "support"}
+    assert set(metrics["strict"]["per_label"]["WEAPON"]) == {"precision", "recall", "f1", "support", "ci95"}
+    assert metrics["partial"]["micro"]["f1"] >= micro["f1"]
+    assert metrics["slices"]["dimensions"]["surface form"]["seen"]["f1"] > 0.9, "run.json says what was trained on"
     assert metrics["strict"]["macro"]["f1"] > 0
     assert metrics["data"]["counts"]["documents"] == 5
     assert len(metrics["data"]["sha256"]) == 64
@@ -85,6 +87,33 @@ def test_challenge_groups_are_reported_by_pass_rate(run, tmp_path, capsys):
     assert "odd" in capsys.readouterr().out
 
 
+def test_scoring_training_documents_is_said_loudly(run, tmp_path, capsys):
+    write_documents([TRAIN[1], *DEV], tmp_path / "test.md")
+    assert evaluate.main(["--model", str(run), "--data", str(tmp_path / "test.md"), "--output", str(tmp_path)]) == 0
+    assert "WARNING: the model was trained on 1 of these 2 documents" in " ".join(capsys.readouterr().out.split())
+    assert json.loads((tmp_path / "metrics.json").read_text())["documents_learnt"] == 1
+    assert "trained on 1 of these" in (tmp_path / "report.html").read_text()
+
+
+def test_any_systems_predictions_can_be_scored_and_compared(run, tmp_path, capsys):
+    write_documents(TRAIN, tmp_path / "test.md")
+    data = ["--data", str(tmp_path / "test.md")]
+    assert evaluate.main(["--model", str(run), *data, "--output", str(tmp_path / "ours")]) == 0
+    ours = json.loads((tmp_path / "ours/metrics.json").read_text())
+    predictions = str(tmp_path / "ours/predictions.jsonl")
+    assert evaluate.main(["--model", predictions, *data, "--output", str(tmp_path / "again"), "--compare", str(run)]) == 0
+    again = json.loads((tmp_path / "again/metrics.json").read_text())
+    assert again["strict"] == ours["strict"]
+    assert again["calibration"]["ece"] == pytest.approx(ours["calibration"]["ece"], abs=1e-3)
+    assert again["comparison"]["scores"]["micro"]["difference"] == 0
+    (tmp_path / "nothing.jsonl").write_text("".join(json.dumps({"id": d.id, "spans": []}) + "\n" for d in TRAIN))
+    assert evaluate.main(["--model", str(run), "--compare", str(tmp_path / "nothing.jsonl"), *data, "--output", str(tmp_path / "won")]) == 0
+    comparison = json.loads((tmp_path / "won/metrics.json").read_text())["comparison"]
+    assert comparison["scores"]["micro"]["second_f1"] == 0
+    assert set(comparison["won"]) == {d.id for d in TRAIN if d.spans}
+    assert "paired bootstrap" in capsys.readouterr().out
+
+
 def refused(capsys, main, *arguments):
     assert main([str(argument) for argument in arguments]) == 2
     error = capsys.readouterr().err
@@ -105,6 +134,11 @@ def test_evaluate_refuses_what_it_cannot_score(run, tmp_path, capsys):
     assert "bad.md:3" in refused(capsys, evaluate.main, "--model", run, "--data", tmp_path / "bad.md")
     assert "no.md: there is no such file" in refused(capsys, evaluate.main, "--model", run, "--data", tmp_path / "no.md")
     assert "cannot be written" in refused(capsys, evaluate.main, "--model", run, *data, "--output", tmp_path / "file")
+    (tmp_path / "other.jsonl").write_text('{"id": "z", "spans": []}\n')
+    assert "other.jsonl:1: document id 'z' is not in the data" in refused(capsys, evaluate.main, "--model", tmp_path / "other.jsonl", *data)
+    assert "no.jsonl: there is no such file" in refused(capsys, evaluate.main, "--model", run, "--compare", tmp_path / "no.jsonl", *data)
+    write_documents([annotate("e", "Nothing here.")], tmp_path / "blank.md")
+    assert "no span is annotated" in refused(capsys, evaluate.main, "--model", run, "--data", tmp_path / "blank.md")
     assert "its text is at none of" in missing_text(capsys, run, tmp_path)
 
 
@@ -150,6 +184,18 @@ def test_tag_shows_text_with_every_character(run, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "[bold]" in shown
     assert "WEAPON" in shown
+
+
+def test_min_score_leaves_out_what_the_model_is_unsure_of(run, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text(TRAIN[1].text + " " + DEV[0].text)
+    every, sure = (tagged(capsys, run, tmp_path / "a.txt", least) for least in ("0", "0.9"))
+    assert sure == [span for span in every if span["score"] >= 0.9]
+    assert "between 0 and 1" in refused(capsys, tag.main, "--model", run, "--min_score", "7", tmp_path / "a.txt")
+
+
+def tagged(capsys, run, file, min_score):
+    assert tag.main(["--model", str(run), "--min_score", min_score, str(file)]) == 0
+    return json.loads(capsys.readouterr().out)["spans"]
 
 
 def test_tag_refuses_what_it_cannot_read(run, tmp_path, capsys):

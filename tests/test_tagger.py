@@ -67,8 +67,8 @@ def test_texts_without_words_and_one_endless_word(tagger, text):
 
 def test_every_sub_token_is_scored_once_by_some_window(tagger, monkeypatch):
     seen = []
-    score = tagger._score
-    monkeypatch.setattr(tagger, "_score", lambda batch, tokens: seen.extend(batch) or score(batch, tokens))
+    score = tagger._score_windows
+    monkeypatch.setattr(tagger, "_score_windows", lambda batch, tokens: seen.extend(batch) or score(batch, tokens))
     tagger.tag(["army " * 500])
     spoken = sorted(k for job in seen for k in range(job.window.core_start, job.window.core_end))
     assert spoken == list(range(len(spoken)))
@@ -82,7 +82,7 @@ def test_short_texts_score_as_the_bare_model_does(tagger):
         expected = tagger.model(**encoding).logits[0, 1:-1].log_softmax(-1).numpy()
     tokens = tagger_module.tokenize(tagger.tokenizer, text)
     job = tagger_module._Job(0, tagger_module.Window(0, len(tokens.ids), 0, len(tokens.ids)))
-    np.testing.assert_allclose(tagger._score([job], [tokens])[0], expected, atol=1e-5)
+    np.testing.assert_allclose(tagger._score_windows([job], [tokens])[0], expected, atol=1e-5)
 
 
 def test_one_text_is_no_list_of_texts(tagger):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 WORD = re.compile(r"\w+|[^\w\s]")
@@ -49,7 +50,7 @@ def words(document: dict) -> list[list[tuple[int, int, str]]]:
         for match in WORD.finditer(text):
             start, end = offset + match.start(), offset + match.end()
             cuts = [start, *sorted(edge for edge in edges if start < edge < end), end]
-            for left, right in zip(cuts, cuts[1:], strict=False):
+            for left, right in pairwise(cuts):
                 span = next((s for s in document.get("spans", ()) if s["start"] <= left < s["end"]), None)
                 begins = span is not None and (left == span["start"] or not row or row[-1][2][2:] != span["label"])
                 row.append((left, right, "O" if span is None else f"{'B' if begins else 'I'}-{span['label']}"))
