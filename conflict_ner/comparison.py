@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from conflict_ner.documents import Document, Span
-from conflict_ner.scoring import BOOTSTRAP_SAMPLES, Counts, count_strict, interval, resampled_f1
+from conflict_ner.scoring import Counts, count_strict, interval, resampled_f1
 
 
 def compare(
@@ -27,19 +27,26 @@ def compare(
     micro = [side.sum(axis=1, keepdims=True) for side in counts]  # (documents, 1, 3)
     both = [np.concatenate(pair, axis=1) for pair in zip(micro, counts, strict=True)]  # (documents, 1 + labels, 3)
     observed = [[Counts(*map(float, row)).f1 for row in side.sum(axis=0)] for side in both]
-    drawn = resampled_f1(both[0]) - resampled_f1(both[1])  # the same draws on both sides: paired
+    drawn = _difference(resampled_f1(both[0]), resampled_f1(both[1]))  # the same draws on both sides: paired
     rows = {}
     for k, name in enumerate(("micro", *labels)):
         difference = observed[0][k] - observed[1][k]
-        as_far = int((np.abs(drawn[:, k] - difference) >= abs(difference)).sum()) if difference else BOOTSTRAP_SAMPLES
+        known = drawn[~np.isnan(drawn[:, k]), k]
+        as_far = int((np.abs(known - difference) >= abs(difference)).sum()) if difference else len(known)
         rows[name] = {
             "first_f1": observed[0][k],
             "second_f1": observed[1][k],
             "difference": difference,
             "ci95": interval(drawn[:, k]),
-            "p": (as_far + 1) / (BOOTSTRAP_SAMPLES + 1),
+            "p": (as_far + 1) / (len(known) + 1),
         }
     return {"documents": len(documents), "scores": rows, **_won_and_lost(documents, micro[0][:, 0], micro[1][:, 0])}
+
+
+def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Subtract resampled F1; where only one side has something to count in a draw, the other scores 0, where neither has, NaN."""
+    neither = np.isnan(first) & np.isnan(second)
+    return np.where(neither, np.nan, np.nan_to_num(first) - np.nan_to_num(second))
 
 
 def _won_and_lost(documents: Sequence[Document], first: np.ndarray, second: np.ndarray) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conflict_ner.documents import Document, Span
-from conflict_ner.matching import any_overlap, clusters, pair_up, same_boundaries, same_label
+from conflict_ner.matching import any_overlap, clusters, pair_up, same_boundaries, same_label, strict
 
 # In the order a reader meets them; `mistakes_of` decides.
 KINDS = {
@@ -36,9 +36,9 @@ class Mistake:
 
 def mistakes_of(gold: Sequence[Span], predicted: Sequence[Span]) -> Iterator[Mistake]:
     """Yield the mistakes of one document, in text order."""
-    for gold_spans, found in clusters(gold, predicted):
-        if set(gold_spans) != set(found):
-            yield Mistake(_kind(gold_spans, found), tuple(gold_spans), tuple(found))
+    right = set(gold) & set(predicted)
+    for gold_spans, found in clusters([g for g in gold if g not in right], [p for p in predicted if p not in right]):
+        yield Mistake(_kind(gold_spans, found), tuple(gold_spans), tuple(found))
 
 
 def _kind(gold: Sequence[Span], predicted: Sequence[Span]) -> str:
@@ -61,7 +61,7 @@ def kind_counts(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Spa
 
 def confusion_pairs(gold: Sequence[Span], predicted: Sequence[Span]) -> Iterator[tuple[Span | None, Span | None]]:
     """Yield each gold span with the predicted one that answers it; None where there is none on the other side."""
-    pairs = pair_up(gold, predicted, same_boundaries, same_label, any_overlap)
+    pairs = pair_up(gold, predicted, strict, same_boundaries, same_label, any_overlap)
     yield from pairs
     answered, used = {g for g, _ in pairs}, {p for _, p in pairs}
     yield from ((g, None) for g in gold if g not in answered)

@@ -32,7 +32,7 @@ def read_predictions(path: Path, documents: Sequence[Document], labels: Collecti
     """
     by_id = {document.id: document for document in documents}
     found: dict[str, tuple[Span, ...]] = {}
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         row = _row(path, number, line)
@@ -62,7 +62,7 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         raise InputError.at(path, number, f"not valid JSON ({error.msg}); write one object a line") from None
-    if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+    if not isinstance(row, dict) or not isinstance(row.get("id"), str) or "spans" not in row:
         raise InputError.at(path, number, 'expected {"id": ..., "spans": [...]}; add what is missing')
     return row
 

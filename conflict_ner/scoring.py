@@ -14,7 +14,8 @@ Everything is computed from per-document counts, so the bootstrap re-weights cou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,15 +62,19 @@ class Counts:
 
 
 def count_strict(gold: Sequence[Span], predicted: Sequence[Span], labels: Sequence[str]) -> NDArray[np.float64]:
-    """Return counts of one document, shape (labels, 3): tp, fp, fn per label by exact match of start, end and label."""
-    return _count(gold, predicted, [(span, 1.0) for span in set(gold) & set(predicted)], labels)
+    """Return counts of one document, shape (labels, 3): tp, fp, fn per label by exact match of start, end and label.
+
+    A span given twice counts once. Raises ValueError for a label outside `labels`.
+    """
+    return _count(set(gold), set(predicted), [(span, 1.0) for span in set(gold) & set(predicted)], labels)
 
 
 def count_schemes(gold: Sequence[Span], predicted: Sequence[Span], labels: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Return the counts of one document by scheme: shape (labels, 3), for `exact` (1, 3)."""
+    """Return the counts of one document by scheme: shape (labels, 3), for `exact` (1, 3); as `count_strict` otherwise."""
     counts = {"strict": count_strict(gold, predicted, labels)}
+    gold, predicted = sorted(set(gold)), sorted(set(predicted))
     boundaries = len(pair_up(gold, predicted, same_boundaries))
-    counts["exact"] = np.array([[boundaries, len(set(predicted)) - boundaries, len(set(gold)) - boundaries]], dtype=np.float64)
+    counts["exact"] = np.array([[boundaries, len(predicted) - boundaries, len(gold) - boundaries]], dtype=np.float64)
     pairs = pair_up(gold, predicted, strict, same_label)
     counts["partial"] = _count(gold, predicted, [(g, 1.0 if same_boundaries(g, p) else 0.5) for g, p in pairs], labels)
     counts["overlap"] = _count(gold, predicted, [(g, 1.0) for g, _ in pairs], labels)
@@ -77,15 +82,18 @@ def count_schemes(gold: Sequence[Span], predicted: Sequence[Span], labels: Seque
 
 
 def _count(
-    gold: Sequence[Span], predicted: Sequence[Span], credits: Sequence[tuple[Span, float]], labels: Sequence[str]
+    gold: Collection[Span], predicted: Collection[Span], credits: Sequence[tuple[Span, float]], labels: Sequence[str]
 ) -> NDArray[np.float64]:
     """Return tp, fp, fn per label, given the credit of each gold span that was found."""
     row = {label: number for number, label in enumerate(labels)}
     counts = np.zeros((len(labels), 3))
-    for span in set(predicted):
-        counts[row[span.label], 1] += 1
-    for span in set(gold):
-        counts[row[span.label], 2] += 1
+    try:
+        for span in predicted:
+            counts[row[span.label], 1] += 1
+        for span in gold:
+            counts[row[span.label], 2] += 1
+    except KeyError as error:
+        raise ValueError(f"a span has the label {error}, which is outside the set {', '.join(labels)}") from None
     for span, credit in credits:
         counts[row[span.label]] += (credit, -credit, -credit)
     return counts
@@ -96,8 +104,6 @@ def scheme_scores(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[S
 
     Raises ValueError when a span has a label outside `labels` or the two sides differ in length.
     """
-    if unknown := {span.label for spans in (*gold, *predicted) for span in spans} - set(labels):
-        raise ValueError(f"spans with labels outside the set: {sorted(unknown)}")
     per_document = [count_schemes(g, p, labels) for g, p in zip(gold, predicted, strict=True)]
     return {
         scheme: score_counts(np.stack([counts[scheme] for counts in per_document]), labels if scheme in BY_LABEL else ())
@@ -128,7 +134,7 @@ def score_counts(per_document: NDArray[np.float64], labels: Sequence[str]) -> di
     resampled = resampled_f1(per_document)  # (samples, labels)
     occur = [number for number, counts in enumerate(every) if counts != Counts()] or [0]
     macro = {name: sum(getattr(every[k], name) for k in occur) / len(occur) for name in ("precision", "recall", "f1")}
-    scores["macro"] = {**macro, "ci95": interval(resampled[:, occur].mean(axis=1))}
+    scores["macro"] = {**macro, "ci95": interval(_mean_of_known(resampled[:, occur]))}
     scores["per_label"] = {label: {**every[k].as_dict(), "ci95": interval(resampled[:, k])} for k, label in enumerate(labels)}
     return scores
 
@@ -152,22 +158,37 @@ def wilson_interval(passed: int, total: int) -> list[float]:
 def resampled_f1(per_document: NDArray[np.float64], samples: int = BOOTSTRAP_SAMPLES) -> NDArray[np.float64]:
     """Return F1 over documents drawn with replacement (Efron & Tibshirani 1993, ch. 13): (documents, ..., 3) -> (samples, ...).
 
-    Two systems on the same documents get the same draws, which is what pairs them. How often each document is drawn is multinomial:
-    one matrix product replaces `samples` re-scorings.
+    NaN where a draw holds nothing to count: it says nothing about the figure. Two systems on the same documents get the same draws,
+    which is what pairs them. One matrix product replaces `samples` re-scorings.
     """
     documents = len(per_document)
-    generator = np.random.default_rng(0)  # the same counts give the same interval
-    draws = generator.multinomial(documents, np.full(documents, 1 / documents), size=samples).astype(np.float64)
-    drawn = (draws @ per_document.reshape(documents, -1)).reshape(samples, *per_document.shape[1:])
+    drawn = (_draws(documents, samples) @ per_document.reshape(documents, -1)).reshape(samples, *per_document.shape[1:])
     tp, fp, fn = np.moveaxis(drawn, -1, 0)
     occurred = 2 * tp + fp + fn
-    f1: NDArray[np.float64] = np.divide(2 * tp, occurred, out=np.zeros_like(tp), where=occurred > 0)
+    f1: NDArray[np.float64] = np.divide(2 * tp, occurred, out=np.full_like(tp, np.nan), where=occurred > 0)
     return f1
 
 
+@functools.lru_cache(maxsize=2)  # all figures of a data set share their draws: 8 MB for a thousand documents
+def _draws(documents: int, samples: int) -> NDArray[np.float64]:
+    """Return how often each document is drawn, shape (samples, documents): multinomial, and the same every time."""
+    generator = np.random.default_rng(0)
+    return generator.multinomial(documents, np.full(documents, 1 / documents), size=samples).astype(np.float64)
+
+
+def _mean_of_known(resampled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of each row without its NaN; NaN for a row of nothing else."""
+    known = ~np.isnan(resampled)
+    number = known.sum(axis=1)
+    sums = np.where(known, resampled, 0.0).sum(axis=1)
+    means: NDArray[np.float64] = np.divide(sums, number, out=np.full_like(sums, np.nan), where=number > 0)
+    return means
+
+
 def interval(resampled: NDArray[np.float64]) -> list[float]:
-    """Return the 95 % percentile interval [low, high] of resampled figures."""
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    """Return the 95 % percentile interval [low, high] of resampled figures, NaN left out; [0, 0] when nothing is left."""
+    known = resampled[~np.isnan(resampled)]
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (0.0, 0.0)
     return [float(low), float(high)]
 
 

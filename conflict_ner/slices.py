@@ -21,8 +21,8 @@ Prediction = Sequence[Span]
 
 
 def surface_form(document: Document, span: Span) -> tuple[str, str]:
-    """Return what makes two mentions the same form: label and words, case ignored."""
-    return span.label, document.mention(span).lower()
+    """Return what makes two mentions the same form: label and words, case and white space ignored."""
+    return span.label, " ".join(document.mention(span).lower().split())
 
 
 def surface_forms(documents: Sequence[Document]) -> set[tuple[str, str]]:
@@ -71,16 +71,21 @@ def _scores(
             for span in spans:
                 for part in parts_of(document, span):
                     counts.setdefault(part, np.zeros((len(documents), 3)))[row, column] += 1
-    return {part: _score(counts[part]) for part in sorted(counts, key=_in_order)}
+    if not counts:
+        return {}
+    parts = sorted(counts, key=_in_order)
+    resampled = resampled_f1(np.stack([counts[part] for part in parts], axis=1))  # (samples, parts)
+    return {
+        part: {
+            "documents": int(counts[part].any(axis=1).sum()),
+            **Counts(*map(float, counts[part].sum(axis=0))).as_dict(),
+            "ci95": interval(resampled[:, k]),
+        }
+        for k, part in enumerate(parts)
+    }
 
 
 def _in_order(part: str) -> tuple[int, str]:
     """Sort lengths by number, names by letter."""
     number = re.match(r"\d+", part)
     return (int(number[0]) if number else 0, part)
-
-
-def _score(per_document: np.ndarray) -> dict[str, Any]:
-    inside = per_document[per_document.any(axis=1)]  # documents without a mention of this part say nothing about it
-    totals = Counts(*map(float, inside.sum(axis=0)))
-    return {"documents": len(inside), **totals.as_dict(), "ci95": interval(resampled_f1(inside))}

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_parts_of_the_training_documents_lie_inside_one_another(benchmark_path):
     documents = [Document(f"d{k}", "text") for k in range(100)]
     parts = [part(documents, share) for share in (0.1, 0.25, 0.5, 1)]
     assert [len(p) for p in parts] == [10, 25, 50, 100]
-    for small, large in zip(parts, parts[1:], strict=False):
+    for small, large in pairwise(parts):
         assert [d for d in large if d in small] == small, "in the corpus's order, and inside the next"
     assert parts[-1] == documents
 

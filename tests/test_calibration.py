@@ -47,6 +47,7 @@ def test_a_certain_score_falls_into_the_last_bin_and_an_impossible_one_into_the_
     assert [(row["low"], row["high"], row["spans"]) for row in bins] == [(0, 0.1, 1), (0.9, 1, 2)]
 
 
+@settings(deadline=None)
 @given(scored_lists)
 def test_bins_hold_every_span_once_between_their_edges(scored):
     bins = reliability_bins(*scored_spans(*corpus(*scored)))
@@ -57,12 +58,14 @@ def test_bins_hold_every_span_once_between_their_edges(scored):
     assert sum(row["spans"] * row["precision"] for row in bins) == pytest.approx(sum(right for _, right in scored))
 
 
+@settings(deadline=None)
 @given(scored_lists)
 def test_ece_is_within_what_mean_and_worst_case_allow(scored):
     result = calibration(*corpus(*scored))
     assert abs(result["mean_score"] - result["precision"]) - 1e-9 <= result["ece"] <= 1
 
 
+@settings(deadline=None)
 @given(scored_lists)
 def test_a_higher_threshold_never_finds_more(scored):
     recalls = [row["recall"] for row in calibration(*corpus(*scored))["thresholds"]]

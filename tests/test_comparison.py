@@ -146,6 +146,7 @@ def test_over_runs_by_hand():
     assert result["ci95"] == pytest.approx([0.77032, 0.86968], abs=1e-5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8, unique_by=lambda figure: round(figure, 3)))
 def test_over_runs_agrees_with_scipy(figures):
     result = over_runs(figures)

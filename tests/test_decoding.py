@@ -131,3 +131,9 @@ def test_pieces_of_one_word_count_once_in_the_score():
     probabilities = np.array([[0.1, 0.8, 0.05, 0.03, 0.02], [0.3, 0.1, 0.5, 0.05, 0.05]])
     (span,) = decode("T72", [(0, 1), (1, 3)], np.log(probabilities), LABELS)
     assert span.score == pytest.approx((0.8 * 0.5) ** 0.5)
+
+
+def test_no_mention_begins_or_ends_with_a_dash():
+    text = "city - Kalupur -"
+    offsets = [(0, 4), (5, 6), (7, 14), (15, 16)]
+    assert decode(text, offsets, sure(text, offsets, [(5, 16, "WEAPON")]), LABELS) == (Span(7, 14, "WEAPON"),)

@@ -24,7 +24,7 @@ LIGHT = {
     "corpus.conll": {"documents", "errors"},
     "corpus.standoff": {"corpus.conll", "corpus.jsonl", "documents", "errors"},
     "corpus": {"corpus.markdown", "corpus.jsonl", "corpus.conll", "corpus.standoff", "corpus.splits", "documents", "errors"},
-    "corpus.quality": {"documents", "scoring"},
+    "corpus.quality": {"documents", "scoring", "slices"},
     "matching": {"documents"},
     "scoring": {"documents", "matching"},
     "slices": {"documents", "scoring"},

@@ -28,6 +28,7 @@ def best_by_trying_all(gold, predicted, rule):
     return best
 
 
+@settings(deadline=None)
 @given(any_spans(most=8), any_spans(most=8), st.lists(st.sampled_from(RULES), min_size=1))
 def test_pairs_are_one_to_one_and_obey_a_rule(gold, predicted, rules):
     pairs = pair_up(gold, predicted, *rules)
@@ -39,12 +40,14 @@ def test_pairs_are_one_to_one_and_obey_a_rule(gold, predicted, rules):
     assert all(share_a_character(g, p) and any(rule(g, p) for rule in rules) for g, p in pairs)
 
 
+@settings(deadline=None)
 @given(flat_spans(), any_spans())
 def test_pairs_come_in_the_order_of_gold(gold, predicted):
     answered = [g for g, _ in pair_up(gold, predicted, strict, any_overlap)]
     assert answered == sorted(answered)
 
 
+@settings(deadline=None)
 @given(any_spans(), any_spans(), st.sampled_from((same_label, any_overlap)))
 def test_an_exact_match_is_never_lost_to_an_overlap(gold, predicted, later):
     pairs = pair_up(gold, predicted, strict, later)
@@ -83,12 +86,14 @@ def test_more_pairs_go_before_a_larger_overlap():
     assert pair_up(gold, predicted, same_label) == list(zip(gold, predicted, strict=True))
 
 
+@settings(deadline=None)
 @given(any_spans(), any_spans(), st.randoms(use_true_random=False))
 def test_the_number_of_pairs_depends_on_no_order(gold, predicted, random):
     mixed_gold, mixed_predicted = random.sample(gold, len(gold)), random.sample(predicted, len(predicted))
     assert len(pair_up(gold, predicted, strict, same_label)) == len(pair_up(mixed_gold, mixed_predicted, strict, same_label))
 
 
+@settings(deadline=None)
 @given(any_spans(most=10), any_spans(most=10))
 def test_overlaps_are_all_pairs_that_share_a_character(gold, predicted):
     expected = [(i, k) for i, g in enumerate(gold) for k, p in enumerate(predicted) if share_a_character(g, p)]
@@ -123,6 +128,7 @@ def connected(gold, predicted):
     return sorted(sorted(group) for group in groups)
 
 
+@settings(deadline=None)
 @given(any_spans(), any_spans())
 def test_clusters_hold_every_span_once_and_are_what_overlap_connects(gold, predicted):
     groups = clusters(gold, predicted)
@@ -131,6 +137,7 @@ def test_clusters_hold_every_span_once_and_are_what_overlap_connects(gold, predi
     assert sorted(sorted([(0, s) for s in g] + [(1, s) for s in p]) for g, p in groups) == connected(gold, predicted)
 
 
+@settings(deadline=None)
 @given(any_spans(), any_spans())
 def test_clusters_come_in_text_order(gold, predicted):
     edges = [(min(s.start for s in (*g, *p)), max(s.end for s in (*g, *p))) for g, p in clusters(gold, predicted)]

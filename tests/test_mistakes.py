@@ -1,7 +1,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conflict_ner.documents import Document, Span
@@ -59,6 +59,7 @@ def test_kinds_are_counted_over_documents():
     assert kind_counts(gold, predicted) == {**dict.fromkeys(KINDS, 0), "missed": 2, "spurious": 1}
 
 
+@settings(deadline=None)
 @given(flat_spans(most=8), flat_spans(most=8))
 def test_every_wrong_span_is_in_exactly_one_mistake_and_no_right_one_in_any(gold, predicted):
     mistakes = list(mistakes_of(gold, predicted))
@@ -66,6 +67,7 @@ def test_every_wrong_span_is_in_exactly_one_mistake_and_no_right_one_in_any(gold
     assert Counter(s for mistake in mistakes for s in mistake.predicted) == Counter(set(predicted) - set(gold))
 
 
+@settings(deadline=None)
 @given(any_spans(most=8), any_spans(most=8))
 def test_every_wrong_span_is_in_exactly_one_mistake_also_when_predictions_overlap(gold, predicted):
     mistakes = list(mistakes_of(gold, predicted))
@@ -82,6 +84,7 @@ def test_a_gold_span_that_was_found_is_not_called_split_when_another_prediction_
     assert [mistake.predicted for mistake in mistakes] == [(Span(3, 8, "B"),)]
 
 
+@settings(deadline=None)
 @given(flat_spans(), flat_spans())
 def test_kinds_mean_what_they_say(gold, predicted):
     for mistake in mistakes_of(gold, predicted):
@@ -107,6 +110,7 @@ def test_hand_computed_confusion():
     assert confusion_table(gold, predicted, LABELS) == {"labels": ["A", "B", "none"], "counts": [[1, 1, 0], [0, 0, 2], [0, 1, 0]]}
 
 
+@settings(deadline=None)
 @given(loose_corpora)
 def test_rows_of_the_confusion_sum_to_gold_and_columns_to_predictions(corpus):
     counts = confusion_table(*corpus, LABELS)["counts"]
@@ -117,6 +121,7 @@ def test_rows_of_the_confusion_sum_to_gold_and_columns_to_predictions(corpus):
     assert counts[-1][-1] == 0
 
 
+@settings(deadline=None)
 @given(corpora)
 def test_a_right_span_answers_itself(corpus):
     for gold, predicted in zip(*corpus, strict=True):

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,6 +13,7 @@ from conflict_ner.evaluation import evaluate_documents, metrics_record
 from conflict_ner.report import browser_rows, render_report
 from tests.conftest import TRAIN, annotate
 
+SCHEMA = Path("conflict_ner/metrics.schema.json")
 LABELS = ("ACTOR", "WEAPON", "LOCATION")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = annotate(
@@ -38,7 +40,7 @@ def report():
 
 
 def test_the_record_is_as_its_schema_says(report):
-    schema = json.load(open("conflict_ner/metrics.schema.json"))
+    schema = json.loads(SCHEMA.read_text())
     Draft202012Validator.check_schema(schema)
     assert not list(Draft202012Validator(schema).iter_errors(report[0]))
     broken = {**report[0], "strict": {**report[0]["strict"], "micro": {}}}
@@ -47,7 +49,7 @@ def test_the_record_is_as_its_schema_says(report):
 
 @pytest.mark.parametrize("run", ["conflict-minilm", "re3d-minilm"])
 def test_committed_records_are_as_the_schema_says(run):
-    schema, record = (json.load(open(path)) for path in ("conflict_ner/metrics.schema.json", f"models/{run}/metrics.json"))
+    schema, record = json.loads(SCHEMA.read_text()), json.loads(Path(f"models/{run}/metrics.json").read_text())
     assert not [f"{error.json_path}: {error.message[:100]}" for error in Draft202012Validator(schema).iter_errors(record)]
 
 

@@ -88,6 +88,7 @@ def test_every_f1_has_its_interval():
             assert 0 <= low <= high <= 1
 
 
+@settings(deadline=None)
 @given(any_spans(), any_spans())
 def test_a_milder_scheme_never_gives_less_credit_and_no_count_is_negative(gold, predicted):
     counts = count_schemes(gold, predicted, LABELS)
@@ -100,6 +101,7 @@ def test_a_milder_scheme_never_gives_less_credit_and_no_count_is_negative(gold, 
         assert counts[scheme][:, [0, 2]].sum() == len(gold)
 
 
+@settings(deadline=None)
 @given(any_spans(), any_spans(), st.randoms(use_true_random=False))
 def test_no_scheme_depends_on_the_order_of_spans(gold, predicted, random):
     counts = count_schemes(gold, predicted, LABELS)
@@ -111,7 +113,7 @@ def test_no_scheme_depends_on_the_order_of_spans(gold, predicted, random):
 @pytest.mark.parametrize("order", [1, -1])
 def test_an_exact_match_gets_full_credit_beside_a_longer_prediction(order):
     counts = count_schemes([Span(5, 8, "A")], [Span(0, 20, "A"), Span(5, 8, "A")][::order], "A")
-    assert {scheme: counts[scheme].tolist() for scheme in SCHEMES} == dict.fromkeys(SCHEMES, [[1, 1, 0]])
+    assert {scheme: counts[scheme].tolist() for scheme in SCHEMES} == {scheme: [[1, 1, 0]] for scheme in SCHEMES}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -272,7 +274,7 @@ def test_nothing_and_empty_gold_are_zero_not_an_error():
 @pytest.mark.parametrize("scores", [scheme_scores, strict_scores])
 @pytest.mark.parametrize("sides", [([[Span(0, 1, "X")]], [[]]), ([[]], [[Span(0, 1, "X")]])], ids=["gold", "predicted"])
 def test_unknown_labels_are_an_error_of_ours(scores, sides):
-    with pytest.raises(ValueError, match=r"outside the set: \['X'\]"):
+    with pytest.raises(ValueError, match="label 'X', which is outside the set A, B"):
         scores(*sides, LABELS)
 
 

@@ -105,14 +105,14 @@ def test_documents_without_the_key_are_in_no_part_of_it():
     assert slice_scores(documents, [[], []], None)["genre"]["wire"]["support"] == 1
 
 
-def test_intervals_draw_only_from_documents_that_mention_the_part():
+def test_all_parts_draw_from_the_same_documents_and_count_those_that_mention_them():
     wire = [annotate(str(k), "{Su-34|WEAPON} left", genre="wire") for k in range(12)]
     others = [Document(f"other {k}", "nothing here", (), {"genre": "wire"}) for k in range(50)]
     predicted = [list(document.spans) if k % 3 else [] for k, document in enumerate(wire)]
     part = slice_scores(wire + others, predicted + [[]] * 50, None)["genre"]["wire"]
-    alone = strict_scores([d.spans for d in wire], predicted, ["WEAPON"])
+    whole = strict_scores([d.spans for d in wire + others], predicted + [[]] * 50, ["WEAPON"])
     assert part["documents"] == 12
-    assert part["ci95"] == alone["micro"]["ci95"]
+    assert part["ci95"] == whole["micro"]["ci95"]
     assert part["ci95"][0] < part["f1"] < part["ci95"][1]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from conflict_ner.documents import Document, Span
 from conflict_ner.scoring import strict_scores
+from conflict_ner.slices import surface_forms
 
 RUN_LENGTH = 8  # words; a shorter run is often a name or a stock phrase
 
@@ -39,9 +40,8 @@ def agreement(path: Path) -> dict[str, dict[str, Any]]:
 
 def unseen_forms(train: Sequence[Document], other: Sequence[Document]) -> float:
     """Return the share of the distinct surface forms in `other` (label and words, case ignored) that `train` never annotates."""
-    seen = {(span.label, d.mention(span).lower()) for d in train for span in d.spans}
-    forms = {(span.label, d.mention(span).lower()) for d in other for span in d.spans}
-    return len(forms - seen) / max(len(forms), 1)
+    forms = surface_forms(other)
+    return len(forms - surface_forms(train)) / max(len(forms), 1)
 
 
 def runs(text: str) -> set[tuple[str, ...]]:
