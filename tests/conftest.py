@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
@@ -32,6 +33,9 @@ from transformers import (
 
 from conflict_ner.corpus import write_documents
 from conflict_ner.documents import Document, Span
+
+settings.register_profile("shared machine", deadline=None)  # time limits are for benchmarks
+settings.load_profile("shared machine")
 
 FAMILIES = ("wordpiece", "bytelevel-bpe", "unigram")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
