@@ -23,6 +23,7 @@ KINDS = {
 NONE = "none"
 MOST_FREQUENT = 20
 EXAMPLES = 3  # documents named per frequent confusion
+WORDS = 7  # of a mention, at most: a record may be published where the text may not
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def frequent_confusions(documents: Sequence[Document], predicted: Sequence[Seque
     for document, found in zip(documents, predicted, strict=True):
         for pair in confusion_pairs(document.spans, found):
             if pair[0] != pair[1]:
-                sides = [(s.label, " ".join(document.mention(s).lower().split())) if s else (NONE, "") for s in pair]
+                sides = [(s.label, " ".join(document.mention(s).lower().split()[:WORDS])) if s else (NONE, "") for s in pair]
                 where[*sides[0], *sides[1]].append(document.id)
     ranked = sorted(where.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_FREQUENT]
     names = ("gold", "gold_words", "predicted", "predicted_words")
