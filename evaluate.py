@@ -33,7 +33,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="where stand-off texts lie",
     )
     parser.add_argument(
-        "--output", metavar="FOLDER", help="where the results go (and the card, for a run folder); default: the model folder"
+        "--output",
+        metavar="FOLDER",
+        help="where the results go (and the card, for a run folder); default: the model folder; needed for any other model",
     )
     parser.add_argument("--stock_pipeline", action="store_true", help="also measure how often pipeline() gives the same entities")
     parser.add_argument("--device", help="torch device; default: a GPU when there is one")

@@ -3,8 +3,9 @@
     python benchmarks/accuracy.py                       # everything: hours on two cores
     python benchmarks/accuracy.py --tasks re3d --peers gazetteer crf
 
-Each result goes into benchmarks/accuracy.json as soon as it is there; a result for the same data, seed and peer file is not computed again.
-Ours are the finished runs in models/ (`benchmarks/seeds.py` makes them). Peers see `test.jsonl` without spans.
+Each result goes into benchmarks/accuracy.json as soon as it is there; a result for the same data, seed and peer code is not computed again.
+Ours are the finished runs in models/ (`benchmarks/seeds.py` makes them). Peers see `test.jsonl` without spans
+(on re3d, where the scored split is also the dev split, those that choose on dev see it there).
 """
 
 from __future__ import annotations
@@ -99,16 +100,19 @@ def run_peer(name: str, task_name: str, seed: int, test: list[Document], labels:
     return {"minutes": minutes, "strict": strict_scores([d.spans for d in test], predicted, labels)}
 
 
-def our_runs(task: Task, test_sha256: str, seeds: list[int]) -> list[dict[str, Any]]:
-    """Return the scores of our finished runs; raises InputError when one is missing or was scored on other data."""
+def our_runs(task: Task, checksums: dict[str, str], seeds: list[int]) -> list[dict[str, Any]]:
+    """Return the scores of our finished runs; raises InputError when one is missing, or was trained or scored on other data."""
     rows = []
     for folder in sorted((ROOT / "models").glob(f"{task.ours}*")):
         metrics, run = read_json_if_any(folder / "metrics.json"), read_json_if_any(folder / "run.json")
         if metrics and run and folder.name in (task.ours, f"{task.ours}-seed{run['settings']['seed']}"):
-            if metrics["data"]["sha256"] != test_sha256:
-                raise InputError(f"{folder}: was scored on other data than {task.test}; evaluate it again")
+            used = {"train": run["data"]["train"]["sha256"], "dev": run["data"]["dev"]["sha256"], "test": metrics["data"]["sha256"]}
+            if used != checksums or run["status"] != "finished":
+                raise InputError(
+                    f"{folder}: was trained or scored on other data than {task.train}, {task.dev}, {task.test}; run seeds.py again"
+                )
             rows.append({"seed": run["settings"]["seed"], "minutes": run["seconds"] / 60, "strict": metrics["strict"]})
-    if {row["seed"] for row in rows} < set(seeds):
+    if not set(seeds) <= {row["seed"] for row in rows}:
         raise InputError(f"models/{task.ours}: runs for seeds {seeds} are wanted; make them with benchmarks/seeds.py")
     return [row for row in rows if row["seed"] in seeds]
 
@@ -137,11 +141,11 @@ def main() -> int:
         labels = sorted({span.label for documents in splits.values() for d in documents for span in d.spans})
         for name in arguments.peers:
             if name == "ours":
-                stored["peers"]["ours"] = {"runs": our_runs(task, checksums["test"], arguments.seeds)}
+                stored["peers"]["ours"] = {"runs": our_runs(task, checksums, arguments.seeds)}
             else:
                 for seed in missing_seeds(stored["peers"], name, arguments.seeds):
                     scores = run_peer(name, task_name, seed, splits["test"], labels)
-                    stored["peers"][name]["runs"].append({"seed": seed, **scores})
+                    stored["peers"][name]["runs"].append({"seed": seed, **scores, "git_commit": git_commit(), "versions": versions()})
                     save(result)
             for row in stored["peers"][name]["runs"]:
                 print(f"{task_name} {name} seed {row['seed']}: F1 {row['strict']['micro']['f1']:.3f}, {row['minutes']:.1f} min", flush=True)
@@ -149,9 +153,17 @@ def main() -> int:
     return 0
 
 
+def fingerprint(name: str) -> str:
+    """Return a checksum over all that makes a peer what it is: its file, what peers share, its pins and options."""
+    peer = RUNS[name]
+    parts = [PEERS / f"{peer.file}.py", PEERS / "peer.py", PEERS / f"{peer.file}.txt"]
+    content = b"\0".join(part.read_bytes() for part in parts if part.exists())
+    return hashlib.sha256(content + repr(peer.options).encode()).hexdigest()
+
+
 def missing_seeds(peers: dict[str, Any], name: str, seeds: list[int]) -> list[int]:
-    """Return the seeds without a stored result of the peer's present file; results of an earlier file are dropped."""
-    code = hashlib.sha256((PEERS / f"{RUNS[name].file}.py").read_bytes()).hexdigest()
+    """Return the seeds without a stored result of the peer's present code; results of earlier code are dropped."""
+    code = fingerprint(name)
     if peers.get(name, {}).get("code_sha256") != code:
         peers[name] = {"code_sha256": code, "runs": []}
     done = {row["seed"] for row in peers[name]["runs"]}
@@ -159,8 +171,8 @@ def missing_seeds(peers: dict[str, Any], name: str, seeds: list[int]) -> list[in
 
 
 def save(result: dict[str, Any]) -> None:
-    """Store what there is, with the code and versions it was made by."""
-    write_json(RESULT, {**result, "command": "python benchmarks/accuracy.py", "git_commit": git_commit(), "versions": versions()})
+    """Store what there is."""
+    write_json(RESULT, {**result, "command": "make bench-accuracy"})
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from seeds import run  # noqa: E402
+from seeds import run, score  # noqa: E402
 
 from conflict_ner.corpus import read_documents, write_documents  # noqa: E402
 from conflict_ner.documents import Document  # noqa: E402
@@ -59,14 +59,14 @@ def main() -> int:
     parser.add_argument("--others", nargs="*", default=[], help="further corpora to score")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.25, 0.5, 1.0])
     arguments = parser.parse_args()
-    if not all(0 < share <= 1 for share in arguments.shares):
-        raise InputError("--shares: a share lies above 0 and is at most 1")
+    if not all(0 < share <= 1 for share in arguments.shares) or 1 not in arguments.shares:
+        raise InputError("--shares: a share lies above 0 and is at most 1, and 1 is one of them; the curve belongs to the whole model")
     settings = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
     documents = [d for path in settings["train_data"] for d in read_documents(ROOT / path)]
     points: list[dict[str, Any]] = []
     for share in sorted(arguments.shares):
         folder = train_part(arguments.config, documents, share)
-        run("evaluate.py", "--model", str(folder), "--data", arguments.data, "--others", *arguments.others)
+        score(folder, arguments.data, arguments.others)
         metrics, record = read_json(ROOT / folder / "metrics.json"), read_json(ROOT / folder / "run.json")
         points.append(
             {
@@ -88,7 +88,8 @@ def main() -> int:
             "versions": versions(),
         }
         write_json(ROOT / "benchmarks" / f"{arguments.config.stem}-learning-curve.json", curve)
-    write_json(ROOT / "models" / arguments.config.stem / LEARNING_CURVE, curve)
+    write_json(ROOT / folder / LEARNING_CURVE, curve)
+    score(folder, arguments.data, arguments.others)  # its report shows the curve
     return 0
 
 

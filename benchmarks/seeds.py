@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ def run(*command: str) -> None:
         raise InputError(f"{command[0]} failed; see its message above")
 
 
+def score(folder: Path, data: str, others: Sequence[str]) -> None:
+    """Evaluate a run as the reference runs are: with the stock pipeline beside it."""
+    run("evaluate.py", "--model", str(folder), "--data", data, "--stock_pipeline", "--others", *others)
+
+
 @exit_2_on_bad_input
 def main() -> int:
     """Train and score each seed, write the JSON, print the figures."""
@@ -47,7 +53,7 @@ def main() -> int:
         folder = Path("models") / (arguments.config.stem if seed == own_seed else f"{arguments.config.stem}-seed{seed}")
         settings = ["--config", str(arguments.config), "--seed", str(seed), "--output_dir", str(folder)]
         run("train.py", *settings, "--resume_from_checkpoint", "true")
-        run("evaluate.py", "--model", str(folder), "--data", arguments.data, "--others", *arguments.others)
+        score(folder, arguments.data, arguments.others)
         metrics, record = read_json(ROOT / folder / "metrics.json"), read_json(ROOT / folder / "run.json")
         if rows and metrics["data"]["sha256"] != scored:
             raise InputError(f"{arguments.data}: changed while the seeds were scored; run again")

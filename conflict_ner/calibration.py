@@ -14,7 +14,7 @@ from conflict_ner.documents import Span
 from conflict_ner.scoring import Counts
 
 BINS = 10
-THRESHOLDS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 def scored_spans(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> tuple[np.ndarray, np.ndarray]:
@@ -60,8 +60,10 @@ def reliability_bins(scores: np.ndarray, right: np.ndarray) -> list[dict[str, An
     ]
 
 
-def _at_threshold(level: float, scores: np.ndarray, right: np.ndarray, gold: int) -> dict[str, float]:
+def _at_threshold(level: float, scores: np.ndarray, right: np.ndarray, gold: int) -> dict[str, Any]:
+    """Score what is left at a threshold; no precision when nothing is."""
     kept = scores >= level
     tp = float((kept & right).sum())
     counts = Counts(tp, float(kept.sum()) - tp, gold - tp)
-    return {"min_score": level, "precision": counts.precision, "recall": counts.recall, "f1": counts.f1}
+    precision = counts.precision if kept.any() else None
+    return {"min_score": level, "spans": int(kept.sum()), "precision": precision, "recall": counts.recall, "f1": counts.f1}

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from conflict_ner.documents import Document, Span
-from conflict_ner.scoring import Counts, count_strict, interval, resampled_f1
+from conflict_ner.scoring import FEWEST_DOCUMENTS, Counts, count_strict, interval, resampled_f1
 
 
 def compare(
@@ -19,8 +19,9 @@ def compare(
     """Compare strict F1 of `first` with `second` by paired bootstrap over documents, micro and per label.
 
     Each entry: F1 of both, `difference` (first minus second) with `ci95`, and a two-sided `p`: how often documents drawn at random
-    move the difference, centred on zero, as far as was observed (Berg-Kirkpatrick et al. 2012). `won` and `lost` list the documents
-    where the first system has more, or fewer, strictly right spans net of wrong ones.
+    move the difference, centred on zero, as far as was observed (Berg-Kirkpatrick et al. 2012). Below FEWEST_DOCUMENTS both are None:
+    a few documents, drawn again and again, look surer than they are. `won` and `lost` list the documents where the first system makes
+    fewer, or more, mistakes.
     """
     gold = [document.spans for document in documents]
     counts = [np.stack([count_strict(g, p, labels) for g, p in zip(gold, side, strict=True)]) for side in (first, second)]
@@ -37,8 +38,8 @@ def compare(
             "first_f1": observed[0][k],
             "second_f1": observed[1][k],
             "difference": difference,
-            "ci95": interval(drawn[:, k]),
-            "p": (as_far + 1) / (len(known) + 1),
+            "ci95": interval(drawn[:, k]) if len(documents) >= FEWEST_DOCUMENTS else None,
+            "p": (as_far + 1) / (len(known) + 1) if len(documents) >= FEWEST_DOCUMENTS else None,
         }
     return {"documents": len(documents), "scores": rows, **_won_and_lost(documents, micro[0][:, 0], micro[1][:, 0])}
 

@@ -80,7 +80,7 @@ def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floa
     """Return the spans of one whole text, sorted and disjoint, each with a score.
 
     `offsets`: raw-text offsets of all sub-tokens; `log_probs`: shape (sub-tokens, num_tags), natural logarithm. The score, in [0, 1],
-    is the probability of just this span: see `_span_score`.
+    estimates the probability of just this span: see `_span_score`.
     """
     if not offsets:
         return ()
@@ -106,10 +106,10 @@ def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floa
 
 
 def _span_score(units: list[float], goes_on: float) -> float:
-    """Return the probability that the span begins here, goes on to its end and ends there, given log-probabilities.
+    """Return an estimate of the probability that the span begins here, goes on to its end and ends there, as if units were independent.
 
-    `units`: of the decided tag, per unit the mean over its sub-tokens (pieces of one word are not independent evidence); `goes_on`:
-    that the unit after the span continues it.
+    `units`: log-probabilities of the decided tag, per unit the mean over its sub-tokens (pieces of one word are not independent
+    evidence); `goes_on`: that the unit after the span continues it.
     """
     return float(np.exp(min(0.0, sum(units))) * (1 - np.exp(min(0.0, goes_on))))
 

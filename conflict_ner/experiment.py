@@ -26,6 +26,7 @@ from conflict_ner.errors import InputError
 from conflict_ner.labels import LabelSet, read_definitions
 from conflict_ner.runs import (
     CARD,
+    LEARNING_CURVE,
     METRICS,
     PREDICTIONS,
     REPORT,
@@ -193,7 +194,7 @@ def fit(trainer: Trainer, folder: Path, record: dict[str, Any], checkpoint: Path
 
 def finish(folder: Path, record: dict[str, Any], dev: list[Document]) -> None:
     """Calibrate the saved model, remove what speaks of earlier weights, and only then call the run finished."""
-    for stale in (METRICS, CARD, PREDICTIONS, REPORT):
+    for stale in (METRICS, CARD, PREDICTIONS, REPORT, LEARNING_CURVE):
         (folder / stale).unlink(missing_ok=True)
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle; run.json says the same in the open
     record["calibration"] = calibrate(folder, dev)

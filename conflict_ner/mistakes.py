@@ -13,7 +13,7 @@ from conflict_ner.matching import any_overlap, clusters, pair_up, same_boundarie
 # In the order a reader meets them; `mistakes_of` decides.
 KINDS = {
     "missed": "gold, and nothing predicted there",
-    "spurious": "predicted, and nothing gold there",
+    "spurious": "predicted, and no gold span there that was not found",
     "label": "right boundaries, wrong label",
     "boundary": "right label, wrong boundaries",
     "label and boundary": "both wrong, yet overlapping",

@@ -18,7 +18,7 @@ from conflict_ner.scoring import shown_interval
 
 ROLES = {
     "train": "that the model **was trained on**: no measure of anything else",
-    "dev": "that also **chose the checkpoint**: read it as a development figure",
+    "dev": "that also **fitted the scores' temperature, and chose the checkpoint where one was chosen**: read it as a development figure",
     "test": "that were used for no choice",
 }
 TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -70,7 +70,7 @@ def _render(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         max_length=settings["max_length"],
         minutes=("At least " if run["resumed"] else "") + f"{run['seconds'] / 60:.1f}",
         hardware=run["machine"]["gpu"] or f"{run['machine']['cores']} {run['machine']['processor']} processor cores",
-        choice=_choice(run["dev"]["best_f1"]),
+        choice=_choice(run["dev"]["best_f1"]) + _temperature(run.get("calibration")),
         cut=run["alignment"]["train"]["cut"],
         aligned=run["alignment"]["train"]["aligned"],
         versions=", ".join(f"{package} {version}" for package, version in run["versions"].items()),
@@ -83,13 +83,21 @@ def _render(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
 def split_of(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     """Return which split of the run was scored, by checksum: `train`, `dev`, or `test` for data the run made no use of."""
     used: dict[str, str] = {row["sha256"]: name for name, row in run["data"].items()}
-    return used.get(metrics["data"]["sha256"], "test")
+    return "train" if metrics.get("documents_learnt") == metrics["strict"]["documents"] else used.get(metrics["data"]["sha256"], "test")
 
 
 def _choice(best_f1: float | None) -> str:
     if best_f1 is None:
         return "The last epoch was kept."
     return f"The epoch with the best strict F1 on dev ({figure(best_f1)}, seqeval, IOB2 over sub-tokens) was kept."
+
+
+def _temperature(calibration: Mapping[str, Any] | None) -> str:
+    if calibration is None:
+        return " Scores are not calibrated."
+    return (
+        f" Scores are calibrated: all logits are divided by {calibration['temperature']:g}, fitted on dev and folded into the last layer."
+    )
 
 
 def figure(fraction: float) -> str:

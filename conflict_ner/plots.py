@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from conflict_ner.scoring import FEWEST_DOCUMENTS
 from conflict_ner.terminal import COLOURS
 
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
-    "svg.hashsalt": "conflict-ner",  # the same figures give the same bytes
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -21,12 +24,15 @@ STYLE: Any = {
 GREY = "#555555"
 
 
-def svg(figure: Figure) -> str:
-    """Return a figure as an `<svg>` element that scales with its page."""
+def svg(figure: Figure, title: str) -> str:
+    """Return a figure as an `<svg>` element that scales with its page; `title` is what a screen reader says of it."""
     buffer = io.StringIO()
-    with mpl.rc_context(STYLE):
+    # The salt makes ids that differ between figures and are the same every time.
+    with mpl.rc_context({**STYLE, "svg.hashsalt": title, "svg.id": None}):
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
-    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    element = buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    element = re.sub(r'(id="|href="#)(?=[a-zA-Z])', rf"\g<1>{re.sub(r'[^a-z]+', '-', title.lower())}-", element)
+    return element.replace("<svg", f'<svg role="img" aria-label="{html.escape(title)}"', 1)
 
 
 def f1_bars(rows: Mapping[str, Mapping[str, Any]], names_colours: Mapping[str, str] | None = None) -> Figure:
@@ -35,9 +41,9 @@ def f1_bars(rows: Mapping[str, Mapping[str, Any]], names_colours: Mapping[str, s
         figure = Figure(figsize=(5.0, 0.6 + 0.3 * len(rows)))
         axes = figure.add_subplot()
         for place, (name, row) in enumerate(rows.items()):
-            low, high = row["ci95"]
             axes.barh(place, row["f1"], color=(names_colours or {}).get(name, COLOURS[1]), height=0.62)
-            axes.plot([low, high], [place, place], color="black", linewidth=1.2, marker="|", markersize=6)
+            if row.get("documents", FEWEST_DOCUMENTS) >= FEWEST_DOCUMENTS:
+                axes.plot(row["ci95"], [place, place], color="black", linewidth=1.2, marker="|", markersize=6)
             axes.text(1.02, place, f"{row['f1']:.3f}  n={row['support']:,}", va="center", color=GREY)
         axes.set_yticks(range(len(rows)), list(rows))
         axes.invert_yaxis()

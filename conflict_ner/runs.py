@@ -26,7 +26,7 @@ PREDICTIONS = "predictions.jsonl"
 REPORT = "report.html"
 LEARNING_CURVE = "learning_curve.json"
 WEIGHTS = "model.safetensors"
-PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "seqeval", "numpy")
+PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "seqeval", "numpy", "scipy")
 
 
 def prepare_output(folder: Path, bytes_needed: int = 0) -> None:
@@ -47,7 +47,7 @@ def prepare_output(folder: Path, bytes_needed: int = 0) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON so that a reader never sees half of it: to a neighbour first, then renamed."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")
     os.replace(part, path)
 
 
@@ -74,11 +74,16 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Return the commit of the code, marked `-dirty` when tracked files differ from it; None outside a git checkout."""
+    """Return the commit, marked `-dirty` when tracked code or data differ from it (results do not count); None outside a git checkout."""
     try:
         git = ["git", "-C", str(Path(__file__).parent)]
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        status = subprocess.run([*git, "status", "--porcelain", "-uno", ":/"], capture_output=True, text=True, check=True).stdout
+        status = subprocess.run(
+            [*git, "status", "--porcelain", "-uno", ":/", ":(exclude,top)models", ":(exclude,top)benchmarks/*.json"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit + ("-dirty" if status.strip() else "")

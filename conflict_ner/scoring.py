@@ -139,9 +139,14 @@ def score_counts(per_document: NDArray[np.float64], labels: Sequence[str]) -> di
     return scores
 
 
+def enough(scores: dict[str, Any]) -> bool:
+    """Tell whether a figure rests on enough documents for its interval to be shown."""
+    return bool(scores["documents"] >= FEWEST_DOCUMENTS)
+
+
 def shown_interval(scores: dict[str, Any]) -> str:
     """Return the interval of a data set's micro F1 as people read it, or why there is none."""
-    if scores["documents"] < FEWEST_DOCUMENTS:
+    if not enough(scores):
         return f"{scores['documents']} documents: no interval"
     low, high = scores["micro"]["ci95"]
     return f"{low:.3f}–{high:.3f}"

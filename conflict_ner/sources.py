@@ -20,18 +20,24 @@ from conflict_ner.tagger import Tagger
 
 def open_source(name: str, device: str | None) -> Tagger | Path:
     """Return the tagger `name` stands for, or the path of a `.jsonl` file of predicted spans; raises InputError for neither."""
-    if not name.endswith(".jsonl"):
-        return Tagger.from_pretrained(name, device=device)
-    if not Path(name).exists():
+    path = Path(name)
+    if path.suffix == ".jsonl" and not path.exists():
         raise InputError(f"{name}: there is no such file; check the path")
-    return Path(name)
+    if path.suffix == ".jsonl":
+        return path
+    if path.is_file():
+        raise InputError(f"{name}: is neither a model folder nor a .jsonl file of predicted spans; name one of the two")
+    return Tagger.from_pretrained(name, device=device)
 
 
-def labels_of(source: Tagger | Path, documents: Sequence[Document]) -> tuple[str, ...]:
-    """Return the labels a model knows; for predicted spans those of the data."""
-    if isinstance(source, Tagger):
-        return tuple(source.labels.names)
-    return tuple(sorted({span.label for document in documents for span in document.spans}))
+def labels_of(sources: Sequence[Tagger | Path], documents: Sequence[Document]) -> tuple[str, ...]:
+    """Return the labels to score: those that the models know, else those of the data; raises InputError for models that differ."""
+    known = [tuple(source.labels.names) for source in sources if isinstance(source, Tagger)]
+    if len(known) == 2 and set(known[0]) != set(known[1]):
+        raise InputError(
+            f"the two models have other labels ({', '.join(known[0])}; {', '.join(known[1])}); compare models of one label set"
+        )
+    return known[0] if known else tuple(sorted({span.label for document in documents for span in document.spans}))
 
 
 def spans_from(
@@ -87,10 +93,15 @@ def training_documents(run: Mapping[str, Any] | None, text_folders: Sequence[Pat
 
 
 def documents_learnt(run: Mapping[str, Any] | None, training: Sequence[Document] | None, documents: Sequence[Document]) -> int | None:
-    """Return how many of `documents` the run was trained on, by checksum of the whole or by text; None without a `run.json`."""
+    """Return how many of `documents` the run was trained on, by checksum of the whole or by text.
+
+    None when that cannot be told: without a `run.json`, or when its training documents are not here as they were.
+    """
     if run is None:
         return None
-    if corpus_sha256(documents) == run["data"]["train"]["sha256"]:
+    if corpus_sha256(documents) == run.get("data", {}).get("train", {}).get("sha256"):
         return len(documents)
-    learnt = {document.text for document in training or ()}
+    if training is None:
+        return None
+    learnt = {document.text for document in training}
     return sum(document.text in learnt for document in documents)

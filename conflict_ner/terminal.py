@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conflict_ner.documents import Span
-from conflict_ner.scoring import shown_interval
+from conflict_ner.scoring import FEWEST_DOCUMENTS, enough, shown_interval
 
 # Okabe & Ito's palette: told apart by colour-blind readers, on dark and on light ground. Further labels reuse it in order.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -19,15 +19,16 @@ COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 def print_scores(console: Console, title: str, scores: dict[str, Any], more: bool) -> None:
     """Print what is known of one data set: scores, challenge groups; with `more` also slices, mistakes and thresholds."""
     console.print(score_table(title, scores["strict"]))
-    for scheme in ("exact", "partial", "overlap"):
-        console.print(f"{scheme:8} micro F1 {scores[scheme]['micro']['f1']:.3f} [{shown_interval(scores[scheme])}]")
+    console.print(scheme_table(scores))
     if "groups" in scores:
         console.print(group_table(scores["groups"]))
     if more:
         console.print(slice_table(scores["slices"]))
         console.print(confusion_table(scores["mistakes"]["confusion"]))
+        console.print(frequent_table(scores["mistakes"]["frequent"]))
         console.print("mistakes: " + ", ".join(f"{count} {kind}" for kind, count in scores["mistakes"]["kinds"].items()))
         if scores["calibration"]:
+            console.print(reliability_table(scores["calibration"]))
             console.print(threshold_table(scores["calibration"]))
 
 
@@ -42,7 +43,7 @@ def table(title: str, first: str, columns: Sequence[str], caption: str | None = 
 
 def ratios(row: dict[str, Any]) -> list[str]:
     """Return precision, recall and F1 as people read them."""
-    return [f"{row[name]:.3f}" for name in ("precision", "recall", "f1")]
+    return ["–" if row[name] is None else f"{row[name]:.3f}" for name in ("precision", "recall", "f1")]
 
 
 def bounds(ci95: Sequence[float] | None) -> str:
@@ -53,13 +54,20 @@ def bounds(ci95: Sequence[float] | None) -> str:
 def score_table(title: str, scores: dict[str, Any]) -> Table:
     """Return one data set's strict scores: a row per label, then micro and macro, with 95 % intervals of F1."""
     made = table(title, "label", ("precision", "recall", "F1", "95 % interval", "support"), "strict: same start, end and label")
-    enough = shown_interval(scores) == bounds(scores["micro"]["ci95"])
     for label, row in scores["per_label"].items():
-        made.add_row(label, *ratios(row), bounds(row["ci95"]) if enough else "", str(row["support"]))
+        made.add_row(label, *ratios(row), bounds(row["ci95"]) if enough(scores) else "", str(row["support"]))
     made.add_section()
     micro, macro = scores["micro"], scores["macro"]
     made.add_row("micro", *ratios(micro), shown_interval(scores), str(micro["support"]), style="bold")
-    made.add_row("macro", *ratios(macro), bounds(macro["ci95"]) if enough else "", "")
+    made.add_row("macro", *ratios(macro), bounds(macro["ci95"]) if enough(scores) else "", "")
+    return made
+
+
+def scheme_table(scores: dict[str, Any]) -> Table:
+    """Return the micro scores of the other ways to count."""
+    made = table("", "micro", ("precision", "recall", "F1", "95 % interval"))
+    for scheme in ("exact", "partial", "overlap"):
+        made.add_row(scheme, *ratios(scores[scheme]["micro"]), shown_interval(scores[scheme]))
     return made
 
 
@@ -78,12 +86,15 @@ def slice_table(slices: dict[str, Any]) -> Table:
     """Return strict micro F1 by part, parts with too few mentions left out."""
     fewest = slices["fewest_mentions"]
     made = table(
-        "slices", "part", ("precision", "recall", "F1", "95 % interval", "support"), f"parts with fewer than {fewest} mentions are hidden"
+        "slices",
+        "part",
+        ("precision", "recall", "F1", "95 % interval", "support"),
+        f"parts with fewer than {fewest} mentions are hidden, intervals over fewer than {FEWEST_DOCUMENTS} documents too",
     )
     for dimension, parts in slices["dimensions"].items():
         shown = {name: row for name, row in parts.items() if row["support"] >= fewest}
         for name, row in shown.items():
-            made.add_row(f"{dimension}: {name}", *ratios(row), bounds(row["ci95"]), str(row["support"]))
+            made.add_row(f"{dimension}: {name}", *ratios(row), bounds(row["ci95"]) if enough(row) else "", str(row["support"]))
         made.add_section()
     return made
 
@@ -96,12 +107,30 @@ def confusion_table(confusion: dict[str, Any]) -> Table:
     return made
 
 
+def frequent_table(frequent: Sequence[dict[str, Any]]) -> Table:
+    """Return the commonest wrong pairs, those that occur more than once."""
+    made = table("the most frequent wrong pairs", "gold", ("predicted", "times", "for example in"))
+    for row in frequent:
+        if row["count"] > 1:
+            sides = [f"{row[side]} {row[side + '_words']}".strip() for side in ("gold", "predicted")]
+            made.add_row(sides[0], sides[1], str(row["count"]), row["documents"][0])
+    return made
+
+
+def reliability_table(calibration: dict[str, Any]) -> Table:
+    """Return how often spans of like score are right."""
+    made = table("reliability", "score", ("mean score", "right", "spans"))
+    for row in calibration["bins"]:
+        made.add_row(f"{row['low']:.1f}–{row['high']:.1f}", f"{row['score']:.3f}", f"{row['precision']:.3f}", str(row["spans"]))
+    return made
+
+
 def threshold_table(calibration: dict[str, Any]) -> Table:
     """Return what `--min_score` costs and buys."""
     title = f"thresholds (expected calibration error {calibration['ece']:.3f})"
-    made = table(title, "min_score", ("precision", "recall", "F1"))
+    made = table(title, "min_score", ("precision", "recall", "F1", "spans kept"))
     for row in calibration["thresholds"]:
-        made.add_row(f"{row['min_score']:g}", *ratios(row))
+        made.add_row(f"{row['min_score']:g}", *ratios(row), str(row["spans"]))
     return made
 
 
@@ -110,7 +139,8 @@ def comparison_table(comparison: dict[str, Any]) -> Table:
     title = f"{comparison['first']} (first) against {comparison['second']} (second), {comparison['documents']} documents"
     made = table(title, "label", ("first F1", "second F1", "difference", "95 % interval", "p"), "paired bootstrap over documents")
     for name, row in comparison["scores"].items():
-        figures = (f"{row['first_f1']:.3f}", f"{row['second_f1']:.3f}", f"{row['difference']:+.3f}", bounds(row["ci95"]), f"{row['p']:.3f}")
+        p = "no test" if row["p"] is None else f"{row['p']:.3f}"
+        figures = (f"{row['first_f1']:.3f}", f"{row['second_f1']:.3f}", f"{row['difference']:+.3f}", bounds(row["ci95"]), p)
         made.add_row(name, *figures, style="bold" if name == "micro" else "")
     return made
 

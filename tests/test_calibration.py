@@ -81,8 +81,9 @@ def test_a_threshold_scores_as_the_spans_that_reach_it(scored):
     for row in rows[::3]:
         kept = [[span for span in spans if span.score >= row["min_score"]] for spans in predicted]
         micro = strict_scores(gold, kept, "A")["micro"]
-        assert {name: row[name] for name in ("precision", "recall", "f1")} == pytest.approx(
-            {name: micro[name] for name in ("precision", "recall", "f1")}
+        assert row["spans"] == sum(map(len, kept))
+        assert {**row, "precision": row["precision"] or 0.0} == pytest.approx(
+            {"min_score": row["min_score"], "spans": row["spans"], **{name: micro[name] for name in ("precision", "recall", "f1")}}
         )
 
 
@@ -90,10 +91,10 @@ def test_thresholds_by_hand():
     # gold: three spans in three documents, and a fourth that nobody predicted
     gold, predicted = corpus((0.9, True), (0.7, False), (0.5, True))
     rows = {row["min_score"]: row for row in calibration([*gold, [RIGHT]], [*predicted, []])["thresholds"]}
-    assert rows[0.0] == {"min_score": 0.0, "precision": 2 / 3, "recall": 2 / 4, "f1": pytest.approx(4 / 7)}
-    assert rows[0.6] == {"min_score": 0.6, "precision": 1 / 2, "recall": 1 / 4, "f1": pytest.approx(2 / 6)}
-    assert rows[0.9] == {"min_score": 0.9, "precision": 1, "recall": 1 / 4, "f1": pytest.approx(2 / 5)}
-    assert rows[0.95] == {"min_score": 0.95, "precision": 0, "recall": 0, "f1": 0}
+    assert rows[0.0] == {"min_score": 0.0, "spans": 3, "precision": 2 / 3, "recall": 2 / 4, "f1": pytest.approx(4 / 7)}
+    assert rows[0.6] == {"min_score": 0.6, "spans": 2, "precision": 1 / 2, "recall": 1 / 4, "f1": pytest.approx(2 / 6)}
+    assert rows[0.9] == {"min_score": 0.9, "spans": 1, "precision": 1, "recall": 1 / 4, "f1": pytest.approx(2 / 5)}
+    assert rows[0.95] == {"min_score": 0.95, "spans": 0, "precision": None, "recall": 0, "f1": 0}
 
 
 def test_without_scores_there_is_nothing_to_calibrate():

@@ -6,7 +6,7 @@ from scipy import stats
 
 from conflict_ner.comparison import compare, over_runs
 from conflict_ner.documents import Document, Span
-from conflict_ner.scoring import count_strict, strict_scores
+from conflict_ner.scoring import FEWEST_DOCUMENTS, count_strict, strict_scores
 from tests.spans import LABELS, any_spans, flat_spans
 
 GOLD = (Span(0, 2, "A"), Span(3, 5, "A"), Span(6, 8, "B"))
@@ -69,7 +69,8 @@ def test_scores_are_those_of_each_system_alone(rows):
         assert result["micro"][side] == alone["micro"]["f1"]
         for label in LABELS:
             assert result[label][side] == alone["per_label"][label]["f1"]
-    assert all(row["difference"] == row["first_f1"] - row["second_f1"] and 0 < row["p"] <= 1 for row in result.values())
+    assert all(row["difference"] == row["first_f1"] - row["second_f1"] for row in result.values())
+    assert all(row["p"] is None if len(documents) < FEWEST_DOCUMENTS else 0 < row["p"] <= 1 for row in result.values())
 
 
 @settings(deadline=None)
@@ -81,7 +82,9 @@ def test_swapping_the_systems_turns_every_sign(rows):
         other = swapped["scores"][name]
         assert other["difference"] == -row["difference"]
         assert other["p"] == row["p"]
-        assert other["ci95"] == pytest.approx([-row["ci95"][1], -row["ci95"][0]])
+        assert (row["ci95"] is None) == (other["ci95"] is None) == (len(documents) < FEWEST_DOCUMENTS)
+        if row["ci95"]:
+            assert other["ci95"] == pytest.approx([-row["ci95"][1], -row["ci95"][0]])
     assert (swapped["won"], swapped["lost"], swapped["tied"]) == (result["lost"], result["won"], result["tied"])
 
 
@@ -158,3 +161,9 @@ def test_over_runs_agrees_with_scipy(figures):
 def test_one_run_has_no_spread_and_equal_runs_have_none_to_speak_of():
     assert over_runs([0.8]) == {"runs": 1, "mean": 0.8, "stdev": None, "ci95": None}
     assert over_runs([0.5, 0.5, 0.5]) == {"runs": 3, "mean": 0.5, "stdev": 0, "ci95": [0.5, 0.5]}
+
+
+def test_a_handful_of_documents_is_no_test():
+    documents = [Document(str(k), "Raqqa fell", (Span(0, 5, "A"),)) for k in range(FEWEST_DOCUMENTS - 1)]
+    row = compare(documents, [d.spans for d in documents], [()] * len(documents), ("A",))["scores"]["micro"]
+    assert (row["difference"], row["ci95"], row["p"]) == (1.0, None, None)

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from conflict_ner.documents import Document, Span
 from conflict_ner.evaluation import evaluate_documents, metrics_record
-from conflict_ner.report import browser_rows, render_report
+from conflict_ner.report import browser_rows, ink, render_report, write_report
 from tests.conftest import TRAIN, annotate
 
 SCHEMA = Path("conflict_ner/metrics.schema.json")
@@ -31,10 +31,10 @@ def predicted_for(document):
 def report():
     documents = [*TRAIN, EVIL, *(annotate(f"r{k}", f"{{Army {k}|ACTOR}} shelled {{Town {k}|LOCATION}}.", genre="wire") for k in range(40))]
     predicted = [predicted_for(document) for document in documents]
-    scores = {"data/x": evaluate_documents(documents, predicted, LABELS, seen={("ACTOR", "army 1")})}
+    scores = {"data/x": {**evaluate_documents(documents, predicted, LABELS, seen={("ACTOR", "army 1")}), "documents_learnt": 3}}
     point = {"documents": 10, "micro": scores["data/x"]["strict"]["micro"]}
     curve = {"command": "c", "data": {"path": "data/x", "sha256": "0"}, "points": [point, {**point, "documents": 20}]}
-    extra = {"documents_learnt": 3, "stock_pipeline": None, "comparison": None, "learning_curve": curve}
+    extra = {"stock_pipeline": None, "comparison": None, "learning_curve": curve}
     metrics = json.loads(json.dumps(metrics_record("models/x", "data/x", scores, extra)))
     return metrics, documents, predicted, render_report(metrics, documents, predicted)
 
@@ -75,6 +75,32 @@ def test_a_thousand_documents_fit_into_five_megabytes(report):
     document = Document("long", TRAIN[0].text * 8, tuple(Span(k * 100, k * 100 + 9, "ACTOR") for k in range(8)))
     documents = [Document(f"{document.id}{k}", document.text, document.spans) for k in range(1000)]
     assert len(render_report(report[0], documents, [d.spans for d in documents]).encode()) < 5_000_000
+
+
+def test_every_ink_can_be_read_on_its_colour():
+    assert {colour: ink(colour) for colour in ("#0072b2", "#e69f00", "#56b4e9")} == {
+        "#0072b2": "#fff",
+        "#e69f00": "#000",
+        "#56b4e9": "#000",
+    }
+
+
+def test_figures_have_names_for_screen_readers_and_ids_of_their_own(report):
+    page = report[3]
+    assert page.count('<svg role="img" aria-label="') == page.count("<svg")
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_odd_names_and_half_characters_do_not_break_the_page(tmp_path, report):
+    document = Document("a $\\frac$ </style>", "Raqqa \ud83d fell", (Span(0, 5, "R&D"),), {"genre": "$\\frac$", "conflict": "x"})
+    other = Document("b", "Raqqa fell", (Span(0, 5, "R&D"),), {"genre": "wire", "conflict": "y"})
+    documents = [document, other] * 40
+    predicted = [d.spans for d in documents]
+    scores = {"d": {**evaluate_documents(documents, predicted, ("R&D",)), "documents_learnt": None}}
+    extra = {"stock_pipeline": None, "comparison": None, "learning_curve": None}
+    write_report(tmp_path / "r.html", metrics_record("m", "d", scores, extra), documents, predicted)
+    assert "$\\frac$" in (tmp_path / "r.html").read_text()
 
 
 def test_every_span_of_a_mistake_carries_its_kind(report):

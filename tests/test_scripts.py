@@ -1,6 +1,7 @@
 """evaluate.py and tag.py as a user calls them, on a tiny trained model; every bad input is one sentence and exit code 2."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -90,7 +91,7 @@ def test_challenge_groups_are_reported_by_pass_rate(run, tmp_path, capsys):
 def test_scoring_training_documents_is_said_loudly(run, tmp_path, capsys):
     write_documents([TRAIN[1], *DEV], tmp_path / "test.md")
     assert evaluate.main(["--model", str(run), "--data", str(tmp_path / "test.md"), "--output", str(tmp_path)]) == 0
-    assert "WARNING: the model was trained on 1 of these 2 documents" in " ".join(capsys.readouterr().out.split())
+    assert "WARNING: the model was trained on 1 of the 2 documents in" in " ".join(capsys.readouterr().out.split())
     assert json.loads((tmp_path / "metrics.json").read_text())["documents_learnt"] == 1
     assert "trained on 1 of these" in (tmp_path / "report.html").read_text()
 
@@ -114,6 +115,30 @@ def test_any_systems_predictions_can_be_scored_and_compared(run, tmp_path, capsy
     assert "paired bootstrap" in capsys.readouterr().out
 
 
+def test_models_of_other_labels_are_not_compared(run, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    config = json.loads((other / "config.json").read_text())
+    config["id2label"] = {number: tag.replace("WEAPON", "VIRUS") for number, tag in config["id2label"].items()}
+    config["label2id"] = {tag: int(number) for number, tag in config["id2label"].items()}
+    (other / "config.json").write_text(json.dumps(config))
+    write_documents(TRAIN, tmp_path / "test.md")
+    error = refused(capsys, evaluate.main, "--model", run, "--compare", other, "--data", tmp_path / "test.md", "--output", tmp_path / "o")
+    assert "have other labels" in error
+
+
+def test_what_was_learnt_is_unknown_when_training_data_changed(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    record = json.loads((copy / "run.json").read_text())
+    record["settings"]["train_data"] = ["gone.md"]
+    (copy / "run.json").write_text(json.dumps(record))
+    write_documents([TRAIN[1], *DEV], tmp_path / "test.md")
+    assert evaluate.main(["--model", str(copy), "--data", str(tmp_path / "test.md")]) == 0
+    assert json.loads((copy / "metrics.json").read_text())["documents_learnt"] is None
+    assert "is not known here" in (copy / "report.html").read_text()
+
+
 def refused(capsys, main, *arguments):
     assert main([str(argument) for argument in arguments]) == 2
     error = capsys.readouterr().err
@@ -135,8 +160,19 @@ def test_evaluate_refuses_what_it_cannot_score(run, tmp_path, capsys):
     assert "no.md: there is no such file" in refused(capsys, evaluate.main, "--model", run, "--data", tmp_path / "no.md")
     assert "cannot be written" in refused(capsys, evaluate.main, "--model", run, *data, "--output", tmp_path / "file")
     (tmp_path / "other.jsonl").write_text('{"id": "z", "spans": []}\n')
-    assert "other.jsonl:1: document id 'z' is not in the data" in refused(capsys, evaluate.main, "--model", tmp_path / "other.jsonl", *data)
+    assert "other.jsonl:1: document id 'z' is not in the data" in refused(
+        capsys, evaluate.main, "--model", tmp_path / "other.jsonl", *data, "--output", tmp_path / "o"
+    )
     assert "no.jsonl: there is no such file" in refused(capsys, evaluate.main, "--model", run, "--compare", tmp_path / "no.jsonl", *data)
+    assert "--output is needed" in refused(capsys, evaluate.main, "--model", "some/hub-id", *data)
+    predictions = tmp_path / "predictions.jsonl"
+    predictions.write_text('{"id": "a", "spans": []}\n')
+    assert "would be overwritten" in refused(capsys, evaluate.main, "--model", predictions, *data, "--output", tmp_path)
+    out = ["--output", tmp_path / "out"]
+    assert "--others needs a model" in refused(
+        capsys, evaluate.main, "--model", predictions, *data, *out, "--others", tmp_path / "virus.md"
+    )
+    assert "neither a model folder nor" in refused(capsys, evaluate.main, "--model", tmp_path / "virus.md", *data, *out)
     write_documents([annotate("e", "Nothing here.")], tmp_path / "blank.md")
     assert "no span is annotated" in refused(capsys, evaluate.main, "--model", run, "--data", tmp_path / "blank.md")
     assert "its text is at none of" in missing_text(capsys, run, tmp_path)
