@@ -19,7 +19,7 @@ def with_line(config, line):
 def test_every_config_loads_and_is_complete(path):
     (model, data, training), config = parse_arguments(["--config", str(path)])
     assert config == str(path)
-    assert training.load_best_model_at_end
+    assert training.load_best_model_at_end == (path.stem != "re3d-minilm"), "re3d's figure is on dev, so dev may not choose there"
     assert training.metric_for_best_model == "f1"
     assert data.train_data
     assert model.model_name_or_path
