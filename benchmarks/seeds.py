@@ -63,7 +63,7 @@ def main() -> int:
                 "seed": seed,
                 "micro": metrics["strict"]["micro"],
                 "macro_f1": metrics["strict"]["macro"]["f1"],
-                "others": {path: score["strict"]["micro"] for path, score in metrics["others"].items()},
+                "others": {path: other["strict"]["micro"] for path, other in metrics["others"].items()},
                 "training_minutes": record["seconds"] / 60,
             }
         )

@@ -55,7 +55,7 @@ def _render(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         documents=metrics["data"]["counts"]["documents"],
         spans=metrics["data"]["counts"]["spans"],
         test_path=metrics["data"]["path"],
-        role=ROLES[split_of(metrics, run)],
+        role=ROLES[split_of(metrics, run)] + _partly_learnt(metrics),
         results=_results(metrics),
         data="\n".join(
             f"| {split} | {row['documents']} | {row['words']} | {row['spans']} | `{row['sha256'][:12]}` |"
@@ -84,6 +84,11 @@ def split_of(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     """Return which split of the run was scored, by checksum: `train`, `dev`, or `test` for data the run made no use of."""
     used: dict[str, str] = {row["sha256"]: name for name, row in run["data"].items()}
     return "train" if metrics.get("documents_learnt") == metrics["strict"]["documents"] else used.get(metrics["data"]["sha256"], "test")
+
+
+def _partly_learnt(metrics: Mapping[str, Any]) -> str:
+    learnt = metrics.get("documents_learnt") or 0
+    return f", **{learnt} of these documents were also trained on**" if 0 < learnt < metrics["strict"]["documents"] else ""
 
 
 def _choice(best_f1: float | None) -> str:

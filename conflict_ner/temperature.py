@@ -86,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("model", type=Path, help="model folder")
     parser.add_argument("data", help="corpus file or folder")
     arguments = parser.parse_args(argv)
+    if not arguments.model.is_dir():
+        raise InputError(f"{arguments.model}: there is no such folder; name one that train.py finished")
     record = (read_json_if_any(arguments.model / RUN_RECORD) or {}).get("calibration")
     if record is None:
         raise InputError(

@@ -116,6 +116,13 @@ def test_the_card_says_which_split_was_scored():
         assert metadata["model-index"][0]["results"][0]["dataset"]["split"] == split
 
 
+def test_the_card_says_what_was_trained_on():
+    documents = METRICS["strict"]["documents"]
+    assert "3 of these documents were also trained on" in render_card({**METRICS, "documents_learnt": 3}, RUN)
+    assert "**was trained on**" in render_card({**METRICS, "documents_learnt": documents}, RUN)
+    assert "trained on" not in render_card({**METRICS, "documents_learnt": 0}, RUN).split("## Use")[0]
+
+
 def test_without_a_dev_score_the_card_does_not_claim_a_choice():
     assert "The last epoch was kept." in render_card(METRICS, {**RUN, "dev": {"best_f1": None}})
 

@@ -145,5 +145,6 @@ def test_the_browser_opens_filters_searches_and_marks_without_errors(report, tmp
         marks = page.locator("article .side:first-of-type mark")
         assert [mark.evaluate("m => m.firstChild.textContent") for mark in marks.all()] == ["Kremlin", "T-72", "Perm"]
         page.pdf(path=tmp_path / "report.pdf")
+        assert page.locator("details:not([open])").count() == 0, "what is printed is open"
         browser.close()
     assert complaints == []
