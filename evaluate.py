@@ -15,6 +15,7 @@ from rich.console import Console
 
 from conflict_ner.assessment import assess
 from conflict_ner.errors import exit_2_on_bad_input
+from conflict_ner.tagger import BACKENDS
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -38,6 +39,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="where the results go (and the card, for a run folder); default: the model folder; needed for any other model",
     )
     parser.add_argument("--stock_pipeline", action="store_true", help="also measure how often pipeline() gives the same entities")
+    parser.add_argument("--backend", choices=BACKENDS, default="torch", help="what computes; default: torch, the weights as trained")
     parser.add_argument("--device", help="torch device; default: a GPU when there is one")
     return parser.parse_args(argv)
 

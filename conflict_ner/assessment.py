@@ -32,10 +32,10 @@ def assess(arguments: Namespace, console: Console) -> None:
     prepare_output(output)
     if (output / PREDICTIONS).resolve() == folder.resolve():
         raise InputError(f"{folder}: would be overwritten by the results; name another --output")
-    source = open_source(arguments.model, arguments.device)
+    source = open_source(arguments.model, arguments.backend, arguments.device)
     if arguments.others and isinstance(source, Path):
         raise InputError("--others needs a model: a file of predicted spans speaks of one data set; score each file by itself")
-    rival = open_source(arguments.compare, arguments.device) if arguments.compare else None
+    rival = open_source(arguments.compare, arguments.backend, arguments.device) if arguments.compare else None
     corpora = read_corpora([arguments.data, *arguments.others], arguments.text_folders, console)
     documents = corpora[arguments.data]
     labels = labels_of([source, *([rival] if rival else [])], documents)
@@ -53,6 +53,7 @@ def assess(arguments: Namespace, console: Console) -> None:
         print_scores(console, path, scores[path], more=path == arguments.data)
     predicted = found[arguments.data]
     extra: dict[str, Any] = {
+        "backend": source.backend.name if isinstance(source, Tagger) else None,
         "stock_pipeline": stock_pipeline(arguments.model, source, documents, predicted, console) if arguments.stock_pipeline else None,
         "comparison": None,
         "learning_curve": curve_of(folder, scores[arguments.data]),
@@ -83,7 +84,7 @@ def stock_pipeline(
     """Return how far the stock pipeline agrees with the tagger, and say it; None for a file of predicted spans."""
     if isinstance(source, Path):
         return None
-    stock = pipeline_agreement(model, documents, predicted, source.tokenizer.model_max_length)
+    stock = pipeline_agreement(model, documents, predicted)
     console.print(f"stock pipeline(): same entities in {stock['identical_documents']:.1%} of {stock['documents']} documents")
     return stock
 

@@ -30,45 +30,49 @@ def viterbi(scores: NDArray[np.float64]) -> NDArray[np.int64]:
 
     Legal: `I-X` follows only `B-X` or `I-X` (Ratinov & Roth 2009 on BIO; Viterbi 1967). Tag ids as in `LabelSet`.
     """
-    units, num_tags = scores.shape
-    if not units:
+    if not len(scores):
         return np.zeros(0, dtype=np.int64)
-    begin, inside = np.arange(1, num_tags, 2), np.arange(2, num_tags, 2)
-    best = scores[0].copy()
-    best[inside] = -np.inf
-    came_from = np.zeros((units, num_tags), dtype=np.int64)
-    for unit in range(1, units):
-        source = int(best.argmax())  # `O` and `B-X` may follow anything
-        came_from[unit] = source
-        reached = np.full(num_tags, best[source])
-        from_begin = best[begin] >= best[inside]
-        came_from[unit, inside] = np.where(from_begin, begin, inside)
-        reached[inside] = np.where(from_begin, best[begin], best[inside])
-        best = reached + scores[unit]
-    path = np.zeros(units, dtype=np.int64)
-    path[-1] = best.argmax()
-    for unit in range(units - 1, 0, -1):
-        path[unit - 1] = came_from[unit, path[unit]]
-    return path
+    best_each: NDArray[np.int64] = scores.argmax(axis=1)
+    before = np.concatenate(([0], best_each[:-1]))
+    is_inside = (best_each % 2 == 0) & (best_each > 0)
+    if np.all(~is_inside | (before == best_each) | (before == best_each - 1)):
+        return best_each  # no path can be better than the best tag everywhere
+    rows = scores.tolist()  # plain floats: for a few tags faster than arrays
+    tag_ids = range(len(rows[0]))
+    best = [score if tag % 2 or not tag else -np.inf for tag, score in enumerate(rows[0])]
+    came_from = []
+    for row in rows[1:]:
+        source = best.index(max(best))  # `O` and `B-X` may follow anything
+        sources = [source] * len(row)
+        for inside in tag_ids[2::2]:
+            sources[inside] = inside - 1 if best[inside - 1] >= best[inside] else inside
+        best = [best[sources[tag]] + row[tag] for tag in tag_ids]
+        came_from.append(sources)
+    path = [best.index(max(best))]
+    for sources in reversed(came_from):
+        path.append(sources[path[-1]])
+    return np.array(path[::-1], dtype=np.int64)
 
 
 def units_of(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Group sub-tokens into units: half-open sub-token ranges that tile `offsets`; one sub-token across two units joins them."""
-    ends = [0] * (len(text) + 1)  # end of the unit that covers a character, 0 for white space
     # A combining mark belongs to its letter, though it is none itself.
     marked = text if text.isascii() else "".join("x" if _is_mark(character) else character for character in text)
-    for match in UNIT.finditer(marked):
-        ends[match.start() : match.end()] = [match.end()] * (match.end() - match.start())
+    matches = UNIT.finditer(marked)
+    unit_start = unit_end = 0  # the first unit that ends behind the sub-tokens seen so far
     groups: list[tuple[int, int]] = []
-    covered = 0  # the current unit reaches up to this character
+    covered = 0  # the current group reaches up to this character
     for position, (start, end) in enumerate(offsets):
-        start, end = trim(text, start, end)  # noqa: PLW2901 - the offset without the blank that BPE glues to it
+        if start < end and (text[start].isspace() or text[end - 1].isspace()):
+            start, end = trim(text, start, end)  # noqa: PLW2901 - the offset without the blank that BPE glues to it
         if groups and (start < covered or start == end):
             groups[-1] = (groups[-1][0], position + 1)
         else:
             groups.append((position, position + 1))
-        if start < end:
-            covered = max(covered, ends[end - 1], end)
+        if start < end and covered < end:
+            while unit_end < end:
+                unit_start, unit_end = next((match.span() for match in matches), (len(text), len(text)))
+            covered = unit_end if unit_start < end else end
     return groups
 
 
@@ -126,9 +130,10 @@ def _unit_scores(log_probs: NDArray[np.float64], groups: list[tuple[int, int]]) 
 def _chunks(path: NDArray[np.int64], labels: LabelSet) -> list[tuple[int, int, str]]:
     """Return (first unit, last unit, label) of each mention on a legal path."""
     chunks: list[tuple[int, int, str]] = []
-    for unit, tag_id in enumerate(path.tolist()):
+    for unit in np.flatnonzero(path).tolist():
+        tag_id = int(path[unit])
         if tag_id % 2 == 1:
             chunks.append((unit, unit, labels.names[tag_id // 2]))
-        elif tag_id:
+        else:
             chunks[-1] = (chunks[-1][0], unit, chunks[-1][2])
     return chunks

@@ -88,7 +88,7 @@ def check_scorable(documents: Sequence[Document], labels: Sequence[str] | None, 
 def metrics_record(model: str, data: str, scores: Mapping[str, dict[str, Any]], extra: Mapping[str, Any]) -> dict[str, Any]:
     """Assemble `metrics.json` from the scores by corpus path: those of `data` at the top level, the rest under `others`.
 
-    `extra` are figures of the run as a whole: `stock_pipeline`, `documents_learnt`, `comparison`, `learning_curve`.
+    `extra` are facts of the run as a whole: `backend`, `stock_pipeline`, `documents_learnt`, `comparison`, `learning_curve`.
     """
     top = scores[data]
     return {

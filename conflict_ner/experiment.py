@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -24,6 +25,7 @@ from conflict_ner.documents import Document, corpus_sha256
 from conflict_ner.encoders import resolve_encoder
 from conflict_ner.errors import InputError
 from conflict_ner.labels import LabelSet, read_definitions
+from conflict_ner.model_folder import ONNX_RECORD
 from conflict_ner.runs import (
     CARD,
     LEARNING_CURVE,
@@ -196,6 +198,7 @@ def finish(folder: Path, record: dict[str, Any], dev: list[Document]) -> None:
     """Calibrate the saved model, remove what speaks of earlier weights, and only then call the run finished."""
     for stale in (METRICS, CARD, PREDICTIONS, REPORT, LEARNING_CURVE):
         (folder / stale).unlink(missing_ok=True)
+    shutil.rmtree(folder / ONNX_RECORD.parent, ignore_errors=True)
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle; run.json says the same in the open
     record["calibration"] = calibrate(folder, dev)
     record["status"] = "finished"

@@ -18,7 +18,7 @@ from conflict_ner.scoring import Counts
 from conflict_ner.tagger import Tagger
 
 
-def open_source(name: str, device: str | None) -> Tagger | Path:
+def open_source(name: str, backend: str, device: str | None) -> Tagger | Path:
     """Return the tagger `name` stands for, or the path of a `.jsonl` file of predicted spans; raises InputError for neither."""
     path = Path(name)
     if path.suffix == ".jsonl" and not path.exists():
@@ -27,7 +27,7 @@ def open_source(name: str, device: str | None) -> Tagger | Path:
         return path
     if path.is_file():
         raise InputError(f"{name}: is neither a model folder nor a .jsonl file of predicted spans; name one of the two")
-    return Tagger.from_pretrained(name, device=device)
+    return Tagger.from_pretrained(name, backend, device)
 
 
 def labels_of(sources: Sequence[Tagger | Path], documents: Sequence[Document]) -> tuple[str, ...]:
@@ -60,12 +60,13 @@ def read_corpora(paths: Sequence[str], text_folders: Sequence[str], console: Con
     return corpora
 
 
-def pipeline_agreement(model: str, documents: Sequence[Document], predicted: Sequence[Sequence[Span]], limit: int) -> dict[str, Any]:
-    """Compare with what a user of the stock pipeline gets: on each document of at most `limit` sub-tokens, the same spans or not.
+def pipeline_agreement(model: str, documents: Sequence[Document], predicted: Sequence[Sequence[Span]]) -> dict[str, Any]:
+    """Compare with what a user of the stock pipeline gets: on each document that it does not cut, the same spans or not.
 
     Returns the documents compared, the share with identical spans, and F1 of the pipeline's spans against the tagger's.
     """
     stock = pipeline("token-classification", model=model, aggregation_strategy="simple", device="cpu")
+    limit = stock.tokenizer.model_max_length
     fits = [k for k, d in enumerate(documents) if len(stock.tokenizer(d.text, verbose=False)["input_ids"]) <= limit]
     same, counts = 0, Counts()
     for k in fits:

@@ -1,76 +1,95 @@
 """Tagger: the one way to turn texts into spans.
 
 A text of any length is tokenized once, cut into overlapping windows, and decoded as a whole from the sub-token scores that each
-window speaks for: nothing is truncated and no mention ends where a window does.
+window speaks for: nothing is truncated and no mention ends where a window does. A backend (torch or ONNX) computes the logits.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+import shutil
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from conflict_ner.decoding import decode
 from conflict_ner.documents import Span
 from conflict_ner.errors import InputError
-from conflict_ner.labels import LabelSet
-from conflict_ner.windows import Tokens, Window, WindowSize, special_frame, tokenize
+from conflict_ner.model_folder import ONNX_INT8, ModelFolder, open_model
+from conflict_ner.windows import Tokens, Window, tokenize
 
-TOKENS_PER_BATCH = 4096  # sub-tokens with padding; bounds memory whatever the texts are
-TEXTS_AT_A_TIME = 256  # texts whose windows are sorted by length together
-LONGEST_WINDOW = 512  # for models that do not say which windows they were trained on
-BACKENDS = ("torch",)
+log = logging.getLogger(__name__)
+
+BACKENDS = ("auto", "torch", "onnx", "onnx-fp32")
+# Texts whose windows are sorted by length together: enough to fill batches evenly, few enough to bound memory.
+TEXTS_AT_A_TIME = 1024
+CHARACTERS_AT_A_TIME = 500_000
+PORTIONS_AHEAD = 1  # tokenized and begun while the one before is finished
+
+
+class Backend(Protocol):
+    """What computes logits. `logits` may be called by `workers` threads at once, with batches of about `tokens_per_batch` sub-tokens."""
+
+    name: str
+    workers: int
+    tokens_per_batch: int
+
+    def logits(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the logits of a padded batch: (batch, seq) and (batch, seq) -> (batch, seq, num_tags)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One window of one text, waiting for the encoder."""
+    """One window of one text of a portion, waiting for the encoder."""
 
     text: int
     window: Window
 
 
+@dataclass(frozen=True, slots=True)
+class _Portion:
+    """Texts under way together, each batch of their windows with its future logits."""
+
+    texts: list[str]
+    tokens: list[Tokens]
+    batches: list[tuple[list[_Job], Future[NDArray[np.float32]]]]
+
+
 class Tagger:
     """Find mentions in raw text with a model folder that `train.py` wrote (or any Hub id of one)."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: str | torch.device | None = None) -> None:
-        """Wrap a loaded model; `device` None takes a GPU when there is one."""
-        try:
-            self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-            self.model = model.to(self.device).eval()
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(f"device {device!r} cannot be used here ({str(error).splitlines()[0]}); name cpu or cuda") from None
-        self.tokenizer = tokenizer
-        self.labels = LabelSet.from_id2label(model.config.id2label)
-        self._before, self._after = special_frame(tokenizer)
-        length = min(tokenizer.model_max_length, LONGEST_WINDOW)
-        self._windows = WindowSize(**getattr(model.config, "window", {"max_length": length, "overlap": length // 4}))
+    def __init__(self, model: ModelFolder, backend: Backend) -> None:
+        """Put a model's files and what computes its logits together; users call `from_pretrained`."""
+        self.model, self.backend, self.labels = model, backend, model.labels
 
     @classmethod
-    def from_pretrained(
-        cls, model: str | Path, backend: str = "torch", device: str | torch.device | None = None, revision: str | None = None
-    ) -> Tagger:
-        """Load a model folder or Hub id; raises InputError when it holds no usable token classifier."""
+    def from_pretrained(cls, model: str | Path, backend: str = "auto", device: str | None = None, revision: str | None = None) -> Tagger:
+        """Load a model folder or Hub id; raises InputError when it holds no usable token classifier.
+
+        `backend`: `auto` takes `onnx` (int8, CPU) where the model has an export, onnxruntime is installed, and no GPU is there or asked
+        for; else `torch`. `device` None takes a GPU when there is one.
+        """
         if backend not in BACKENDS:
             raise InputError(f"backend {backend!r} is unknown; use one of {', '.join(BACKENDS)}")
-        check_model_folder(Path(model))
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
-            with _quietly():
-                classifier = AutoModelForTokenClassification.from_pretrained(model, revision=revision, dtype=torch.float32)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise InputError(
-                f"{model}: no token classifier could be loaded from there ({str(error).strip().splitlines()[0]}); "
-                "name a folder that train.py finished, or a Hub id that can be reached"
-            ) from error
-        return cls(classifier, tokenizer, device)
+        folder = open_model(model, revision)
+        if backend == "auto":
+            backend = _backend_for(folder, device)
+        if backend == "torch":
+            from conflict_ner.torch_backend import TorchBackend
+
+            return cls(folder, TorchBackend(folder, device))
+        from conflict_ner.onnx_backend import OnnxBackend
+
+        if device not in (None, "cpu"):
+            raise InputError(f"device {device!r}: ONNX models run on the CPU here; leave --device away, or use --backend torch")
+        return cls(folder, OnnxBackend(folder, precision="fp32" if backend == "onnx-fp32" else "int8"))
 
     def tag(self, texts: Sequence[str]) -> list[list[Span]]:
         """Return the spans of each text, in order: code-point offsets into the raw text, label, score in [0, 1]."""
@@ -79,82 +98,117 @@ class Tagger:
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str]) -> Iterator[list[Span]]:
-        """Like `tag`, lazily: holds a few hundred texts at a time however many there are.
+        """Like `tag`, lazily: holds two portions of texts at a time however many there are.
 
         When `texts` raises InputError, the texts before it are still tagged and yielded.
         """
-        chunk: list[str] = []
-        try:
-            for text in texts:
-                chunk.append(text)
-                if len(chunk) == TEXTS_AT_A_TIME:
-                    yield from self._tag_chunk(chunk)
-                    chunk = []
-        except InputError:
-            yield from self._tag_chunk(chunk)
-            raise
-        yield from self._tag_chunk(chunk)
-
-    def _tag_chunk(self, texts: list[str]) -> Iterator[list[Span]]:
-        for text, (tokens, log_probs) in zip(texts, self.score(texts), strict=True):
+        for text, (tokens, log_probs) in self._scored(texts):
             yield list(decode(text, tokens.offsets, log_probs, self.labels))
 
     def score(self, texts: Sequence[str]) -> list[tuple[Tokens, NDArray[np.float32]]]:
         """Return, for each text, its sub-tokens and their log-probabilities, shape (sub-tokens, num_tags): what `decode` reads."""
-        tokens = [tokenize(self.tokenizer, text) for text in texts]
-        specials = len(self._before) + len(self._after)
-        jobs = [_Job(k, w) for k, t in enumerate(tokens) for w in self._windows.cut(len(t.ids), specials)]
+        return [scored for _, scored in self._scored(texts)]
+
+    def _scored(self, texts: Iterable[str]) -> Iterator[tuple[str, tuple[Tokens, NDArray[np.float32]]]]:
+        """Keep the backend's workers busy with the next portion while the caller decodes the one before."""
+        under_way: deque[_Portion] = deque()
+        failure: InputError | None = None
+        pool = ThreadPoolExecutor(self.backend.workers)
+        try:
+            portions = _portions(texts)
+            while True:
+                try:
+                    portion = next(portions, None)
+                except InputError as error:
+                    portion, failure = None, error
+                if portion:
+                    under_way.append(self._begin(portion, pool))
+                while under_way and (portion is None or len(under_way) > PORTIONS_AHEAD):
+                    yield from self._finish(under_way.popleft())
+                if portion is None:
+                    break
+        finally:
+            pool.shutdown(cancel_futures=True)
+        if failure:
+            raise failure
+
+    def _begin(self, texts: list[str], pool: Executor) -> _Portion:
+        tokens = tokenize(self.model.tokenizer, texts)
+        specials = len(self.model.before) + len(self.model.after)
+        jobs = [_Job(k, w) for k, t in enumerate(tokens) for w in self.model.windows.cut(len(t.ids), specials)]
         jobs.sort(key=lambda job: job.window.end - job.window.start)
-        log_probs = [np.zeros((len(t.ids), len(self.labels.tags)), dtype=np.float32) for t in tokens]
-        for batch in self._batches(jobs):
-            for job, scores in zip(batch, self._score_windows(batch, tokens), strict=True):
-                window = job.window
-                core = slice(window.core_start - window.start, window.core_end - window.start)
-                log_probs[job.text][window.core_start : window.core_end] = scores[core]
-        return list(zip(tokens, log_probs, strict=True))
+        return _Portion(texts, tokens, [(batch, pool.submit(self._logits, batch, tokens)) for batch in self._batches(jobs)])
 
     def _batches(self, jobs: list[_Job]) -> Iterator[list[_Job]]:
-        """Cut length-sorted jobs into batches of at most TOKENS_PER_BATCH sub-tokens, padding counted."""
+        """Cut length-sorted jobs into batches of at most `tokens_per_batch` sub-tokens, padding counted."""
         batch: list[_Job] = []
         for job in jobs:
-            length = job.window.end - job.window.start + len(self._before) + len(self._after)
-            if batch and length * (len(batch) + 1) > TOKENS_PER_BATCH:
+            length = job.window.end - job.window.start + len(self.model.before) + len(self.model.after)
+            if batch and length * (len(batch) + 1) > self.backend.tokens_per_batch:
                 yield batch
                 batch = []
             batch.append(job)
         if batch:
             yield batch
 
-    def _score_windows(self, batch: list[_Job], tokens: list[Tokens]) -> list[NDArray[np.float32]]:
-        """Return log-probabilities of each window's sub-tokens, specials left out: shape (window, num_tags)."""
-        rows = [self._before + tokens[job.text].ids[job.window.start : job.window.end] + self._after for job in batch]
-        longest = max(map(len, rows))
-        pad = self.tokenizer.pad_token_id or 0
-        input_ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=self.device)  # (batch, seq)
-        attention_mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self.device)
-        with torch.inference_mode():
-            logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits  # (batch, seq, num_tags)
-            log_probs = logits.float().log_softmax(-1).cpu().numpy()
-        first = len(self._before)
-        return [scores[first : len(row) - len(self._after)] for row, scores in zip(rows, log_probs, strict=True)]
+    def _logits(self, batch: list[_Job], tokens: list[Tokens]) -> NDArray[np.float32]:
+        """Return the logits of padded windows with their specials, shape (batch, seq, num_tags)."""
+        before, after = self.model.before, self.model.after
+        rows = [before + tokens[job.text].ids[job.window.start : job.window.end] + after for job in batch]
+        input_ids = np.full((len(rows), len(rows[-1])), self.model.pad_id, dtype=np.int64)  # sorted: the last row is the longest
+        attention_mask = np.zeros_like(input_ids)
+        for k, row in enumerate(rows):
+            input_ids[k, : len(row)] = row
+            attention_mask[k, : len(row)] = 1
+        return self.backend.logits(input_ids, attention_mask)
+
+    def _finish(self, portion: _Portion) -> Iterator[tuple[str, tuple[Tokens, NDArray[np.float32]]]]:
+        """Let each window speak for its core, and yield every text with its sub-tokens and log-probabilities."""
+        log_probs = [np.zeros((len(t.ids), len(self.labels.tags)), dtype=np.float32) for t in portion.tokens]
+        first = len(self.model.before)
+        for batch, future in portion.batches:
+            scores = _log_softmax(future.result())
+            for job, row in zip(batch, scores, strict=True):
+                window, offset = job.window, first - job.window.start
+                log_probs[job.text][window.core_start : window.core_end] = row[window.core_start + offset : window.core_end + offset]
+        yield from zip(portion.texts, zip(portion.tokens, log_probs, strict=True), strict=True)
 
 
-def check_model_folder(folder: Path) -> None:
-    """Raise InputError when `folder` holds no whole model; a name that is no folder but may be a Hub id passes."""
-    if not folder.exists():
-        if folder.is_absolute() or len(folder.parts) != 2:
-            raise InputError(f"{folder}: there is no such folder; train the model first (python train.py --config ...) or correct the path")
-        return
-    for name in ("config.json", "model.safetensors", "tokenizer.json"):
-        if not (folder / name).exists() and not (name == "model.safetensors" and list(folder.glob("model*.safetensors"))):
-            raise InputError(f"{folder}: holds no {name}; train the model first (python train.py --config ...) or name another folder")
+def _portions(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Group texts; on InputError from `texts`, the texts before it come first, then the error."""
+    portion: list[str] = []
+    characters = 0
+    try:
+        for text in texts:
+            portion.append(text)
+            characters += len(text)
+            if len(portion) == TEXTS_AT_A_TIME or characters >= CHARACTERS_AT_A_TIME:
+                yield portion
+                portion, characters = [], 0
+    except InputError:
+        if portion:
+            yield portion
+        raise
+    if portion:
+        yield portion
 
 
-class _quietly:  # noqa: N801 - reads as a phrase where it is used
-    """Hide the weight-loading bar: loading takes less time than reading it."""
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return log-probabilities over the last axis; float32 like the logits."""
+    shifted: NDArray[np.float32] = logits - logits.max(axis=-1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return shifted
 
-    def __enter__(self) -> None:
-        transformers_logging.disable_progress_bar()
 
-    def __exit__(self, *exception: object) -> None:
-        transformers_logging.enable_progress_bar()
+def _backend_for(folder: ModelFolder, device: str | None) -> str:
+    """Return the fastest backend for a model on this machine, torch left unimported when no GPU can be there."""
+    if device not in (None, "cpu") or not (folder.path / ONNX_INT8).exists():
+        return "torch"
+    if importlib.util.find_spec("onnxruntime") is None:
+        log.warning("%s has a fast int8 export; install onnxruntime to use it (pip install 'conflict-ner[onnx]')", folder.name)
+        return "torch"
+    if device is None and (shutil.which("nvidia-smi") or Path("/dev/nvidia0").exists()):
+        import torch
+
+        return "torch" if torch.cuda.is_available() else "onnx"
+    return "onnx"

@@ -67,7 +67,7 @@ def calibrate(folder: Path, dev: Sequence[Document]) -> dict[str, Any] | None:
 
 def _tagged(folder: Path, documents: Sequence[Document]) -> Callable[[float], list[tuple[Span, ...]]]:
     """Score `documents` once; return a function from a temperature to their predicted spans."""
-    tagger = Tagger.from_pretrained(folder)
+    tagger = Tagger.from_pretrained(folder, backend="torch")
     scored = tagger.score([document.text for document in documents])
 
     def spans_at(temperature: float) -> list[tuple[Span, ...]]:

@@ -85,11 +85,11 @@ def make_features(
     documents: Sequence[Document], tokenizer: PreTrainedTokenizerBase, labels: LabelSet, window_size: WindowSize
 ) -> tuple[Dataset, Losses]:
     """Return one row per window (`input_ids`, `attention_mask`, `labels`) and what could not be aligned; raises InputError."""
-    before, after = special_frame(tokenizer)
+    before, after = special_frame(tokenizer.backend_tokenizer)
     losses = Losses()
     rows: dict[str, list[list[int]]] = {"input_ids": [], "attention_mask": [], "labels": []}
-    for document in documents:
-        tokens = tokenize(tokenizer, document.text)
+    every = tokenize(tokenizer.backend_tokenizer, [document.text for document in documents])
+    for document, tokens in zip(documents, every, strict=True):
         label_ids = align(document, tokens, labels, losses)
         for window in window_size.cut(len(tokens.ids), len(before) + len(after)):
             input_ids = before + tokens.ids[window.start : window.end] + after

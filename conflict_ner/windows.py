@@ -7,9 +7,10 @@ which it has most context on its poorer side. Training and inference cut the sam
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
+from tokenizers import Tokenizer
 
 from conflict_ner.errors import InputError
 
@@ -70,16 +71,18 @@ class Tokens:
     offsets: list[tuple[int, int]]
 
 
-def tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> Tokens:
-    """Tokenize the raw text, whole, without specials; offsets are those of the tokenizer (they may include a leading space)."""
-    whole = LONE_SURROGATE.sub("\ufffd", text)  # half a character is none to a tokenizer; offsets stay
-    encoding = tokenizer(whole, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False)
-    return Tokens(encoding["input_ids"], encoding["offset_mapping"])
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Tokens]:
+    """Tokenize raw texts, whole, without specials; offsets are those of the tokenizer (they may include a leading space).
+
+    The tokenizer must neither truncate nor pad. Several texts go through it in parallel.
+    """
+    whole = [LONE_SURROGATE.sub("\ufffd", text) for text in texts]  # half a character is none to a tokenizer; offsets stay
+    return [Tokens(encoding.ids, encoding.offsets) for encoding in tokenizer.encode_batch(whole, add_special_tokens=False)]
 
 
-def special_frame(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+def special_frame(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
     """Return the special ids that the tokenizer puts before and after a text (`[CLS]` and `[SEP]` for BERT)."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    framed = tokenizer("a", add_special_tokens=True)["input_ids"]
+    bare = tokenizer.encode("a", add_special_tokens=False).ids
+    framed = tokenizer.encode("a", add_special_tokens=True).ids
     before = next(k for k in range(len(framed)) if framed[k : k + len(bare)] == bare)
     return framed[:before], framed[before + len(bare) :]

@@ -17,6 +17,8 @@ import torch
 from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
+    AutoModelForTokenClassification,
+    AutoTokenizer,
     BertConfig,
     BertModel,
     DebertaV2Config,
@@ -33,6 +35,7 @@ from transformers import (
 
 from conflict_ner.corpus import write_documents
 from conflict_ner.documents import Document, Span
+from conflict_ner.labels import LabelSet
 
 settings.register_profile("shared machine", deadline=None)  # time limits are for benchmarks
 settings.load_profile("shared machine")
@@ -130,6 +133,29 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
             make(len(tokenizer)).save_pretrained(folder)
             tokenizer.save_pretrained(folder)
             folders[architecture] = folder
+        return folders[architecture]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def wild_model(tiny_encoder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function from an architecture to a model folder whose random weights are spread widely, so that it predicts many spans."""
+    labels = LabelSet(("ACTOR", "LOCATION", "WEAPON"))
+    folders: dict[str, Path] = {}
+
+    def build(architecture: str = "bert") -> Path:
+        if architecture not in folders:
+            encoder = tiny_encoder(architecture)
+            torch.manual_seed(0)
+            model = AutoModelForTokenClassification.from_pretrained(
+                encoder, id2label=labels.id2label, label2id=labels.label2id, dtype=torch.float32
+            )
+            model.config.window = {"max_length": 64, "overlap": 16}
+            torch.nn.init.normal_(model.classifier.weight, std=2.0)
+            folders[architecture] = tmp_path_factory.mktemp(f"wild-{architecture}")
+            model.save_pretrained(folders[architecture])
+            AutoTokenizer.from_pretrained(encoder).save_pretrained(folders[architecture])
         return folders[architecture]
 
     return build

@@ -26,7 +26,7 @@ def spans_from(document, tokens, label_ids):
 def test_every_sub_token_of_a_mention_is_labelled(tokenizer):
     for document in TRAIN:
         losses = Losses()
-        tokens = tokenize(tokenizer, document.text)
+        (tokens,) = tokenize(tokenizer.backend_tokenizer, [document.text])
         label_ids = align(document, tokens, LABELS, losses)
         assert spans_from(document, tokens, label_ids) == document.spans
         assert (losses.aligned, losses.cut) == (len(document.spans), 0)
@@ -46,7 +46,7 @@ def test_each_mention_is_aligned_exactly_or_counted_as_lost(family, text, data):
             spans.append(Span(start, end, "ACTOR"))
     document = Document("d", text, tuple(spans))
     losses = Losses()
-    tokens = tokenize(TOKENIZERS[family], text)
+    (tokens,) = tokenize(TOKENIZERS[family].backend_tokenizer, [text])
     label_ids = align(document, tokens, LABELS, losses)
     assert len(label_ids) == len(tokens.ids)
     assert losses.aligned + losses.cut == len(spans)

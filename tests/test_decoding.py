@@ -1,19 +1,20 @@
 import itertools
+import unicodedata
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conflict_ner.decoding import decode, units_of, viterbi
-from conflict_ner.documents import Span
+from conflict_ner.decoding import UNIT, decode, units_of, viterbi
+from conflict_ner.documents import Span, trim
 from conflict_ner.labels import LabelSet
 from conflict_ner.windows import tokenize
 from tests.conftest import FAMILIES, build_tokenizer
 
 LABELS = LabelSet(("ACTOR", "WEAPON"))
 NUM_TAGS = len(LABELS.tags)
-TOKENIZERS = {family: build_tokenizer(family) for family in FAMILIES}
+TOKENIZERS = {family: build_tokenizer(family).backend_tokenizer for family in FAMILIES}
 
 
 def legal(path):
@@ -27,6 +28,16 @@ def test_viterbi_finds_the_best_legal_path(length, seed):
         (p for p in itertools.product(range(NUM_TAGS), repeat=length) if legal(p)), key=lambda p: sum(scores[k, t] for k, t in enumerate(p))
     )
     assert tuple(viterbi(scores)) == best
+
+
+@given(st.integers(1, 60), st.integers(0, 10_000))
+def test_viterbi_changes_no_legal_path_and_leaves_no_illegal_one(length, seed):
+    random = np.random.default_rng(seed)
+    scores = random.normal(size=(length, NUM_TAGS))
+    assert legal(viterbi(scores).tolist())
+    best = viterbi(scores)
+    certain = np.where(np.arange(NUM_TAGS) == best[:, None], 0.0, -50.0)
+    assert viterbi(certain).tolist() == best.tolist()
 
 
 def test_viterbi_of_nothing():
@@ -66,7 +77,7 @@ DESIGNATORS = [
 @pytest.mark.parametrize(("text", "designator"), DESIGNATORS)
 def test_a_designator_comes_out_whole_when_half_of_it_was_missed(family, text, designator):
     start = text.index(designator)
-    tokens = tokenize(TOKENIZERS[family], text)
+    (tokens,) = tokenize(TOKENIZERS[family], [text])
     log_probs = sure(text, tokens.offsets, [(start, start + len(designator), "WEAPON")])
     inside = [k for k, (s, e) in enumerate(tokens.offsets) if start <= max(s, start) < e <= start + len(designator)]
     if len(inside) > 2:  # the model is wrong about the last sub-token of a longer word
@@ -89,7 +100,7 @@ def test_a_designator_comes_out_whole_when_half_of_it_was_missed(family, text, d
 )
 def test_a_compound_may_end_a_mention_inside(family, text, mention):
     start = text.index(mention)
-    tokens = tokenize(TOKENIZERS[family], text)
+    (tokens,) = tokenize(TOKENIZERS[family], [text])
     log_probs = sure(text, tokens.offsets, [(start, start + len(mention), "ACTOR")])
     assert decode(text, tokens.offsets, log_probs, LABELS) == (Span(start, start + len(mention), "ACTOR"),)
 
@@ -102,7 +113,7 @@ TEXTS = st.lists(
 @settings(deadline=None)
 @given(st.sampled_from(FAMILIES), TEXTS, st.integers(0, 10_000))
 def test_spans_are_valid_whatever_the_model_says(family, text, seed):
-    tokens = tokenize(TOKENIZERS[family], text)
+    (tokens,) = tokenize(TOKENIZERS[family], [text])
     log_probs = np.log(np.random.default_rng(seed).dirichlet(np.full(NUM_TAGS, 0.3), size=len(tokens.ids)) + 1e-9)
     spans = decode(text, tokens.offsets, log_probs.reshape(len(tokens.ids), NUM_TAGS), LABELS)
     for span in spans:
@@ -115,9 +126,33 @@ def test_spans_are_valid_whatever_the_model_says(family, text, seed):
 @settings(deadline=None)
 @given(st.sampled_from(FAMILIES), TEXTS)
 def test_units_tile_the_sub_tokens(family, text):
-    offsets = tokenize(TOKENIZERS[family], text).offsets
+    offsets = tokenize(TOKENIZERS[family], [text])[0].offsets
     groups = units_of(text, offsets)
     assert [k for first, last in groups for k in range(first, last)] == list(range(len(offsets)))
+
+
+def units_by_character(text, offsets):
+    """`units_of`, said simply: a table of unit ends per character instead of a walk."""
+    ends = [0] * (len(text) + 1)
+    for match in UNIT.finditer("".join("x" if unicodedata.category(c).startswith("M") else c for c in text)):
+        ends[match.start() : match.end()] = [match.end()] * (match.end() - match.start())
+    groups, covered = [], 0
+    for position, (start, end) in enumerate(offsets):
+        start, end = trim(text, start, end)
+        if groups and (start < covered or start == end):
+            groups[-1] = (groups[-1][0], position + 1)
+        else:
+            groups.append((position, position + 1))
+        if start < end:
+            covered = max(covered, ends[end - 1], end)
+    return groups
+
+
+@settings(deadline=None)
+@given(st.sampled_from(FAMILIES), TEXTS)
+def test_units_are_those_of_the_simple_definition(family, text):
+    offsets = tokenize(TOKENIZERS[family], [text])[0].offsets
+    assert units_of(text, offsets) == units_by_character(text, offsets)
 
 
 def test_score_is_the_probability_that_the_span_begins_goes_on_and_ends_there():

@@ -238,7 +238,7 @@ def test_tag_refuses_what_it_cannot_read(run, tmp_path, capsys):
     (tmp_path / "latin.txt").write_bytes("Malm\xf6".encode("latin-1"))
     assert "no.txt: there is no such file" in refused(capsys, tag.main, "--model", run, tmp_path / "no.txt")
     assert "latin.txt:1: byte 0xf6 is not UTF-8" in refused(capsys, tag.main, "--model", run, tmp_path / "latin.txt")
-    assert "no token classifier" in refused(capsys, tag.main, "--model", "nobody/none", tmp_path / "latin.txt")
+    assert "no model of that id" in refused(capsys, tag.main, "--model", "nobody/none", tmp_path / "latin.txt")
 
 
 def test_what_was_tagged_before_a_bad_file_is_not_lost(run, tmp_path, capsys):

@@ -37,12 +37,12 @@ def test_overlap_must_leave_progress():
 
 def test_slices_with_the_special_frame_equal_what_the_tokenizer_makes(tokenizer):
     text = "Two T-72B3 tanks near the river."
-    before, after = special_frame(tokenizer)
-    assert before + tokenize(tokenizer, text).ids + after == tokenizer(text)["input_ids"]
+    before, after = special_frame(tokenizer.backend_tokenizer)
+    assert before + tokenize(tokenizer.backend_tokenizer, [text])[0].ids + after == tokenizer(text)["input_ids"]
 
 
 def test_tokenize_never_truncates(tokenizer):
     text = "rockets at Brenholm " * 300
-    tokens = tokenize(tokenizer, text)
+    (tokens,) = tokenize(tokenizer.backend_tokenizer, [text])
     assert len(tokens.ids) > tokenizer.model_max_length
     assert tokens.offsets[-1][1] >= len(text.rstrip())

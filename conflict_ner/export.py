@@ -1,0 +1,150 @@
+"""Export a finished model to ONNX, float32 and int8, beside its weights: what makes tagging fast on a CPU without torch.
+
+    python -m conflict_ner.export models/conflict-minilm
+
+Weights are quantized to int8 per channel, activations on the fly (dynamic quantization: a calibrated static one loses too many mentions).
+Nothing is left behind unless the float32 export gives torch's logits within TOLERANCE; what int8 changes is measured and recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForTokenClassification
+from transformers.utils import logging as transformers_logging
+
+from conflict_ner.errors import InputError, exit_2_on_bad_input
+from conflict_ner.model_folder import ONNX_FP32, ONNX_INT8, ONNX_RECORD, ModelFolder, open_model
+from conflict_ner.runs import prepare_output, versions, write_json
+from conflict_ner.tagger import Tagger
+
+TOLERANCE = 1e-3  # of a float32 logit
+OPSET = 20  # the last in which every operator of every encoder family runs as exported (23's RotaryEmbedding does not broadcast)
+# Texts on which exports are compared with torch: short, long, and of many scripts.
+PROBES = (
+    "Two T-72B3 tanks and a Su-34 were seen near Port Azur.",
+    "The Nordland army fired Kh-101/102 missiles at Brenholm, officials of the 3rd Fleet said on Monday. " * 40,
+    "Ségou, Київ and بغداد 🚀",
+    "x",
+)
+
+
+class _LogitsOnly(torch.nn.Module):
+    """The classifier with a plain tensor as output: what ONNX can name."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return logits, (batch, seq) and (batch, seq) -> (batch, seq, num_tags)."""
+        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
+
+
+def export(name: str | Path) -> dict[str, Any]:
+    """Write `onnx/` into the model folder and return its record: checksums, sizes and parity; raises InputError when it cannot be done."""
+    if not Path(name).is_dir():
+        raise InputError(f"{name}: there is no such folder; name one that train.py finished")
+    folder = open_model(name)
+    weights = sum(file.stat().st_size for file in folder.path.glob("model*.safetensors"))
+    prepare_output(folder.path, bytes_needed=4 * weights)
+    with tempfile.TemporaryDirectory(dir=folder.path, prefix="onnx-part-") as temporary:
+        part = Path(temporary)
+        _write_graphs(folder, part)
+        files = {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in sorted(part.glob("*.onnx"))}
+        record: dict[str, Any] = {"weights_sha256": folder.weights_sha256, "files": files, "opset": OPSET, "versions": versions()}
+        target = folder.path / ONNX_RECORD.parent
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        for file in files:
+            os.replace(part / file, target / file)
+    write_json(folder.path / ONNX_RECORD, record)
+    record["parity"] = parity(folder)
+    if record["parity"]["fp32_max_difference"] > TOLERANCE:
+        shutil.rmtree(target)
+        difference = record["parity"]["fp32_max_difference"]
+        raise InputError(f"{name}: the ONNX graph's logits differ from torch's by {difference:.2g}; this architecture cannot be exported")
+    write_json(folder.path / ONNX_RECORD, record)
+    return record
+
+
+def parity(folder: ModelFolder) -> dict[str, Any]:
+    """Return the largest differences of logits from torch on PROBES, and whether the fp32 export finds the same entities."""
+    taggers = {backend: Tagger.from_pretrained(folder.path, backend=backend, device="cpu") for backend in ("torch", "onnx-fp32", "onnx")}
+    scored = {backend: tagger.score(PROBES) for backend, tagger in taggers.items()}
+    found = {backend: tagger.tag(PROBES) for backend, tagger in taggers.items()}
+
+    def largest(backend: str) -> float:
+        pairs = zip(scored["torch"], scored[backend], strict=True)
+        return float(max(np.abs(ours[1] - theirs[1]).max() for ours, theirs in pairs))
+
+    return {
+        "fp32_max_difference": largest("onnx-fp32"),
+        "fp32_same_entities": found["torch"] == found["onnx-fp32"],
+        "int8_max_difference": largest("onnx"),
+    }
+
+
+def _write_graphs(folder: ModelFolder, part: Path) -> None:
+    """Write `model.onnx` and its int8 copy; onnxruntime fuses what it can when it loads them."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    # Attention written out: below opset 23, torch's own operator is exported with guards against NaN that cost time.
+    model = AutoModelForTokenClassification.from_pretrained(folder.path, dtype=torch.float32, attn_implementation="eager").eval()
+    # Two rows, several columns: torch takes dimensions of size 1 for constants.
+    example = (torch.full((2, 8), max(folder.pad_id, 1)), torch.ones((2, 8), dtype=torch.long))
+    dimensions = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence")}
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # deprecations inside the exporter
+        program = torch.onnx.export(
+            _LogitsOnly(model),
+            example,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits"],
+            dynamic_shapes={"input_ids": dimensions, "attention_mask": dimensions},
+            verbose=False,
+        )
+    assert program is not None, "dynamo=True returns a program"
+    fp32, int8 = part / ONNX_FP32.name, part / ONNX_INT8.name
+    program.save(str(fp32), external_data=False)
+    # Embeddings (Gather) too: a quarter of the file, and dev F1 the same. Unsigned weights would miss the AMX kernels.
+    quantize_dynamic(fp32, int8, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gather"])
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@exit_2_on_bad_input
+def main(argv: Sequence[str] | None = None) -> int:
+    """Export and say what came of it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m conflict_ner.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="model folder that train.py finished")
+    name = parser.parse_args(argv).model
+    logging.disable(logging.WARNING)  # the exporter warns of absent packages, the quantizer of steps that change nothing here
+    transformers_logging.disable_progress_bar()
+    record = export(name)
+    for file, facts in record["files"].items():
+        print(f"{Path(name) / ONNX_RECORD.parent / file}  {facts['bytes'] / 1e6:.1f} MB")  # noqa: T201
+    print(", ".join(f"{key} {value:.2g}" if isinstance(value, float) else f"{key} {value}" for key, value in record["parity"].items()))  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
