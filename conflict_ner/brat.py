@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+INDEX = "index.jsonl"
 LINE_OR_FIELD_END = re.compile("[\t\n\x0b\f\r\x1c-\x1e\x85\u2028\u2029]+")  # for brat, or for what reads its files
 
 
@@ -21,7 +22,7 @@ def write_folder(rows: Iterable[Mapping[str, Any]], folder: Path, labels: Sequen
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     _write(folder / "annotation.conf", "\n".join(["[entities]", *labels, "[relations]", "[events]", "[attributes]", ""]))
-    with (folder / "index.jsonl").open("w", encoding="utf-8", newline="") as index:
+    with (folder / INDEX).open("w", encoding="utf-8", newline="") as index:
         for number, row in enumerate(rows, 1):
             name = file_name(number, row["id"])
             _write(folder / f"{name}.txt", row["text"])

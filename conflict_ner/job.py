@@ -10,7 +10,7 @@ from typing import Any
 from conflict_ner.documents import Span
 from conflict_ner.errors import InputError
 from conflict_ner.inputs import Reading
-from conflict_ner.journal import companions
+from conflict_ner.journal import companions, is_made
 from conflict_ner.outputs import TaggedRow
 from conflict_ner.tables import BadRow, Row
 
@@ -42,7 +42,8 @@ class Job:
             if self.resume:
                 raise InputError("--resume: standard output cannot be gone on with; name the file to go on with by --output")
             return
-        if not self.output.name or (self.output.is_dir() and (self.format != "brat" or any(self.output.iterdir()))):
+        taken = self.output.is_dir() and (self.format != "brat" or any(self.output.iterdir()))
+        if not self.output.name or (taken and not (self.resume and is_made(self.output))):
             wanted = "an empty or new folder" if self.format == "brat" else "a file"
             raise InputError(f"--output {self.output}: is a folder with a use of its own; name {wanted}")
         files = companions(self.output)

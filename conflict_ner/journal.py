@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from conflict_ner import brat
 from conflict_ner.errors import InputError
 from conflict_ner.outputs import TaggedRow, jsonl_line, write_file
 from conflict_ner.tables import BadRow, Row
@@ -63,7 +64,7 @@ class Journal:
 
     def is_complete(self) -> bool:
         """Return whether the output is there and nothing more to be done for it (a kill may have left the journal behind)."""
-        if self.output.exists() and not self.part.exists():
+        if is_made(self.output) and not self.part.exists():
             self.path.unlink(missing_ok=True)
             return True
         return False
@@ -167,6 +168,11 @@ class Companions(NamedTuple):
 def companions(output: Path) -> Companions:
     """Return the files beside `output`."""
     return Companions(*(output.with_name(output.name + suffix) for suffix in (".part", ".journal", ".errors.jsonl", ".unfinished")))
+
+
+def is_made(output: Path) -> bool:
+    """Return whether `output` is a finished one: a file, or a brat folder that is not empty or another's."""
+    return output.is_file() or (output / brat.INDEX).is_file()
 
 
 def _identity(row: Row | BadRow) -> bytes:

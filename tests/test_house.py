@@ -36,7 +36,7 @@ LIGHT = {
     "webpage": {"terminal"},
     "brat": set(),
     "outputs": {"brat", "corpus", "corpus.jsonl", "corpus.markdown", "documents", "errors", "terminal", "webpage"},
-    "journal": {"errors", "outputs", "tables"},
+    "journal": {"brat", "errors", "outputs", "tables"},
     "progress": {"tables"},
     "job": {"documents", "errors", "inputs", "journal", "outputs", "tables"},
     "tagging": {"documents", "errors", "inputs", "job", "journal", "outputs", "progress", "tables"},

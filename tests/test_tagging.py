@@ -119,6 +119,10 @@ def test_a_brat_folder_is_made_whole_and_no_folder_of_the_users_is_touched(rows,
     (tmp_path / "out").mkdir()
     assert run(rows, "--format", "brat", "--output", tmp_path / "out", "--resume") == 0
     assert len(list((tmp_path / "out").glob("*.ann"))) == 8
+    assert run(rows, "--format", "brat", "--output", tmp_path / "out", "--resume") == 0, "complete: nothing to do"
+    (tmp_path / "new").mkdir()
+    assert run(rows, "--format", "brat", "--output", tmp_path / "new", "--resume") == 0, "empty: everything to do"
+    assert len(list((tmp_path / "new").glob("*.ann"))) == 8
     capsys.readouterr()
     assert "name an empty or new folder" in refused(capsys, rows, "--format", "brat", "--output", tmp_path / "out")
     assert "name a file" in refused(capsys, rows, "--output", tmp_path)
