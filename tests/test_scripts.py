@@ -241,10 +241,20 @@ def test_tag_refuses_what_it_cannot_read(run, tmp_path, capsys):
     assert "no model of that id" in refused(capsys, tag.main, "--model", "nobody/none", tmp_path / "latin.txt")
 
 
-def test_what_was_tagged_before_a_bad_file_is_not_lost(run, tmp_path, capsys):
+def test_what_was_tagged_beside_a_bad_file_is_not_lost(run, tmp_path, capsys):
+    for name, content in (("a.txt", b"Rockets"), ("b.txt", b"\xff"), ("c.txt", b"Tanks")):
+        (tmp_path / name).write_bytes(content)
+    assert tag.main(["--model", str(run), *(str(tmp_path / name) for name in ("a.txt", "b.txt", "c.txt"))]) == 0
+    shown = capsys.readouterr()
+    assert [json.loads(line)["text"] for line in shown.out.splitlines()] == ["Rockets", "Tanks"]
+    assert "b.txt:1: byte 0xff is not UTF-8" in shown.err
+
+
+def test_a_missing_file_is_told_before_anything_is_tagged(run, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("Rockets")
     assert tag.main(["--model", str(run), str(tmp_path / "a.txt"), str(tmp_path / "no.txt")]) == 2
-    assert "a.txt" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", f"error: {tmp_path}/no.txt: there is no such file; check the path\n")
 
 
 def test_help_is_the_docstring(capsys):

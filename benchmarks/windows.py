@@ -1,0 +1,83 @@
+"""Do the entities depend on where windows fall? The same long articles, cut in windows of other sizes.
+
+    python benchmarks/windows.py --model models/conflict-minilm
+
+Real articles (InsightCrime, MUC-4) of more than 512 sub-tokens are tagged with windows of several sizes; the spans of each size are scored
+against those of the size the model was trained on. Written to benchmarks/windows.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gzip
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from conflict_ner import Tagger  # noqa: E402
+from conflict_ner.errors import InputError, exit_2_on_bad_input  # noqa: E402
+from conflict_ner.runs import git_commit, versions, write_json  # noqa: E402
+from conflict_ner.scoring import strict_scores  # noqa: E402
+from conflict_ner.windows import WindowSize, tokenize  # noqa: E402
+
+SOURCES = ("../shared/real_text/insight_crime.jsonl.gz", "../shared/real_text/muc4_train.jsonl.gz")
+RESULT = ROOT / "benchmarks/windows.json"
+LONG = 512  # sub-tokens: longer than the largest window, so that every size must cut
+
+
+def long_articles(tagger: Tagger, number: int) -> list[str]:
+    """Return the first `number` long articles of each source; raises InputError when a source is not here."""
+    texts = []
+    for source in SOURCES:
+        path = ROOT / source
+        if not path.exists():
+            raise InputError(f"{path}: is not on this machine; put real articles there as gzipped JSON lines with a text")
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            found = (text for text in (json.loads(line)["text"] for line in lines) if _sub_tokens(tagger, text) > LONG)
+            texts += [text for text, _ in zip(found, range(number), strict=False)]
+    return texts
+
+
+def _sub_tokens(tagger: Tagger, text: str) -> int:
+    return len(tokenize(tagger.model.tokenizer, [text])[0].ids)
+
+
+@exit_2_on_bad_input
+def main() -> int:
+    """Tag with every size, compare, store, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=str(ROOT / "models/conflict-minilm"))
+    parser.add_argument("--articles", type=int, default=60, help="of each source")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 384, 512])
+    arguments = parser.parse_args()
+    tagger = Tagger.from_pretrained(arguments.model, backend="torch")
+    trained = tagger.model
+    texts = long_articles(tagger, arguments.articles)
+    usual = tagger.tag(texts)
+    rows: list[dict[str, Any]] = []
+    for size in arguments.sizes:
+        tagger.model = dataclasses.replace(trained, windows=WindowSize(size, size // 4))
+        scores = strict_scores(usual, tagger.tag(texts), list(tagger.labels.names))["micro"]
+        rows.append({"max_length": size, "overlap": size // 4, "f1": scores["f1"], "ci95": scores["ci95"]})
+        print(f"windows of {size}: F1 {scores['f1']:.3f} against the trained size {trained.windows}")
+    record = {
+        "command": "python benchmarks/windows.py --model models/conflict-minilm",
+        "trained": dataclasses.asdict(trained.windows),
+        "articles": len(texts),
+        "spans": sum(map(len, usual)),
+        "sizes": rows,
+        "model": trained.revision,
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }
+    write_json(RESULT, record)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

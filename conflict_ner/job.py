@@ -1,0 +1,91 @@
+"""What a command line of `tag.py` asks for, checked before a model is loaded; and the form of a tagged row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conflict_ner.documents import Span
+from conflict_ner.errors import InputError
+from conflict_ner.inputs import Reading
+from conflict_ner.journal import companions, is_made
+from conflict_ner.outputs import TaggedRow
+from conflict_ner.tables import BadRow, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is tagged by which model, and how it is written.
+
+    `model` is what the user named, `revision` a Hub commit or the start of the weights' checksum; every row carries both. `output`
+    None is standard output; `backend` None leaves the choice to the tagger.
+    """
+
+    files: Sequence[str]
+    reading: Reading
+    output: Path | None
+    format: str
+    model: str
+    revision: str | None = None
+    backend: str | None = None
+    min_score: float = 0.0
+    keep_text: bool = True
+    resume: bool = False
+
+    def check(self) -> None:
+        """Raise InputError for what is bound to fail, before a model is loaded and hours are spent."""
+        if not 0 <= self.min_score <= 1:
+            raise InputError(f"--min_score {self.min_score:g}: a score lies between 0 and 1; name one in that range")
+        if self.output is None:
+            if self.resume:
+                raise InputError("--resume: standard output cannot be gone on with; name the file to go on with by --output")
+            return
+        taken = self.output.is_dir() and (self.format != "brat" or any(self.output.iterdir()))
+        if not self.output.name or (taken and not (self.resume and is_made(self.output))):
+            wanted = "an empty or new folder" if self.format == "brat" else "a file"
+            raise InputError(f"--output {self.output}: is a folder with a use of its own; name {wanted}")
+        files = companions(self.output)
+        for path in (self.output, files.errors):
+            if any(Path(name).name == path.name and path.exists() and Path(name).samefile(path) for name in self.files if name != "-"):
+                raise InputError(f"{path}: is an input, and would be written; name another --output")
+        if files.journal.exists() and not self.resume:
+            raise InputError(f"{self.output}: an interrupted run is not complete; add --resume, or delete {files.journal} to start anew")
+
+    def options(self) -> dict[str, Any]:
+        """Return what changes the rows that are written, by the name of its option: a resumed run must agree in all of it."""
+        reading = self.reading
+        return {
+            "--model": self.model,
+            "--revision": self.revision,
+            "--backend": self.backend,
+            "--format": self.format,
+            "--min_score": self.min_score,
+            "--no_text": not self.keep_text,
+            "--input_format": reading.format,
+            "--lines": reading.by_line,
+            "--text_column": reading.columns.text,
+            "--id_column": reading.columns.id,
+        }
+
+    def row(self, row: Row, spans: Sequence[Span]) -> TaggedRow:
+        """Return a tagged row, as `outputs` describes it: plain values, spans below `min_score` left out."""
+        found = [
+            {
+                "start": span.start,
+                "end": span.end,
+                "label": span.label,
+                "text": row.text[span.start : span.end],
+                "score": None if span.score is None else round(float(span.score), 4),
+            }
+            for span in spans
+            if span.score is None or span.score >= self.min_score
+        ]
+        text = {"text": row.text} if self.keep_text else {}
+        return {"id": row.id, **text, "spans": found, "model": self.model, "revision": self.revision}
+
+    def rows(self, batch: Sequence[Row | BadRow], spans: Sequence[Sequence[Span]]) -> list[TaggedRow]:
+        """Return the tagged rows of a batch; `spans` are those of its good rows, in order."""
+        good = [row for row in batch if isinstance(row, Row)]
+        return [self.row(row, found) for row, found in zip(good, spans, strict=True)]

@@ -1,0 +1,188 @@
+"""What of a tagging run is safe on disk, so that a killed run goes on without a lost or a doubled row.
+
+Beside the output `OUT` lie, until the run is complete, `OUT.part` (tagged rows as JSON Lines, whatever the output's format) and
+`OUT.journal` (JSON: rows consumed, their checksum, the sizes of `OUT.part` and of the error file, the run's options). A batch counts
+once the journal that covers it has replaced the one before; what a kill left behind that point is cut off again. `OUT.errors.jsonl`
+keeps the rows that could not be tagged. Input may come from anywhere, a pipe too: the rows themselves are checked, not their files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from conflict_ner import brat
+from conflict_ner.errors import InputError
+from conflict_ner.outputs import TaggedRow, jsonl_line, write_file
+from conflict_ner.tables import BadRow, Row
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is: `rows` were read, `bad` of them could not be tagged; sizes in bytes."""
+
+    rows: int = 0
+    bad: int = 0
+    rows_sha256: str = hashlib.sha256().hexdigest()
+    part_bytes: int = 0
+    error_bytes: int = 0
+
+
+class Journal:
+    """The files of one run beside its `output`; every OSError of theirs becomes an InputError that says how to go on."""
+
+    def __init__(self, output: Path, options: Mapping[str, Any]) -> None:
+        """Name the files; `options` are whatever changes the rows that are written."""
+        self.output, self.options = output, dict(options)
+        self.part, self.path, self.errors, self.unfinished = companions(output)
+        self.done = Progress()
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        """Open the files at the point that the journal knows."""
+        try:
+            self.output.parent.mkdir(parents=True, exist_ok=True)
+            self._streams = [path.open("ab", buffering=0) for path in (self.part, self.errors)]
+            for stream, size in zip(self._streams, (self.done.part_bytes, self.done.error_bytes), strict=True):
+                if os.fstat(stream.fileno()).st_size < size:
+                    raise InputError(f"{stream.name}: is shorter than {self.path} says; delete {self.path} to start anew")
+                stream.truncate(size)
+            self._record()
+        except OSError as error:
+            raise self._fault(error) from None
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the files; nothing is buffered, so nothing can fail here."""
+        for stream in self._streams:
+            stream.close()
+
+    def is_complete(self) -> bool:
+        """Return whether the output is there and nothing more to be done for it (a kill may have left the journal behind)."""
+        if is_made(self.output) and not self.part.exists():
+            self.path.unlink(missing_ok=True)
+            return True
+        return False
+
+    def load(self) -> None:
+        """Take up the journal of an interrupted run, if there is one; raises InputError when its options were others."""
+        if not self.path.exists():
+            return
+        try:
+            record = json.loads(self.path.read_text("utf-8"))
+            options, self.done = record["options"], Progress(**record["done"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError(f"{self.path}: cannot be read as a journal; delete it to start anew") from None
+        for name in sorted(options.keys() | self.options.keys()):
+            before, now = options.get(name), self.options.get(name)
+            if before != now:
+                raise InputError(
+                    f"{self.output}: the interrupted run had {name} {before!r}, this one has {now!r}; "
+                    f"repeat its options to resume it, or delete {self.path} to start anew"
+                )
+
+    def skip(self, rows: Iterator[Row | BadRow]) -> None:
+        """Consume the rows that are done; raises InputError when they are not the rows that were tagged."""
+        for _ in range(self.done.rows):
+            row = next(rows, None)
+            if row is None:
+                break
+            self._digest.update(_identity(row))
+        if self._digest.hexdigest() != self.done.rows_sha256:
+            raise InputError(
+                f"{self.output}: the first {self.done.rows} rows of the input are not those of the interrupted run; "
+                f"name the same input to resume it, or delete {self.path} to start anew"
+            )
+
+    def add(self, batch: Sequence[Row | BadRow], tagged: Sequence[TaggedRow]) -> None:
+        """Put a batch on disk for good."""
+        part = "".join(map(jsonl_line, tagged)).encode()
+        bad = [(number, row) for number, row in enumerate(batch, self.done.rows + 1) if isinstance(row, BadRow)]
+        errors = "".join(jsonl_line({"row": number, "id": row.id, "error": row.error}) for number, row in bad).encode()
+        try:
+            for stream, content in zip(self._streams, (part, errors), strict=True):
+                _write_all(stream.fileno(), content)
+            for row in batch:
+                self._digest.update(_identity(row))
+            sizes = self.done.part_bytes + len(part), self.done.error_bytes + len(errors)
+            self.done = Progress(self.done.rows + len(batch), self.done.bad + len(bad), self._digest.hexdigest(), *sizes)
+            self._record()
+        except OSError as error:
+            raise self._fault(error) from None
+
+    def _record(self) -> None:
+        fresh = self.path.with_name(self.path.name + ".new")
+        with fresh.open("wb", buffering=0) as stream:
+            _write_all(stream.fileno(), json.dumps({"done": asdict(self.done), "options": self.options}, indent=1).encode())
+        os.replace(fresh, self.path)
+
+    def finish(self, form: str, labels: Sequence[str], keep_text: bool) -> None:
+        """Turn the rows into the output, which replaces an earlier one only when it is whole, and leave no working file."""
+        try:
+            if form == "jsonl":
+                os.replace(self.part, self.output)
+            else:
+                write_file(self._tagged(), form, self.unfinished, labels, keep_text)
+                if self.output.is_dir():
+                    self.output.rmdir()  # only when empty: what lies in it is not ours
+                os.replace(self.unfinished, self.output)
+            self.discard()
+        except OSError as error:
+            raise self._fault(error) from None
+
+    def discard(self) -> None:
+        """Remove the working files; the error file stays when there is something in it."""
+        self.part.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+        if not self.done.bad:
+            self.errors.unlink(missing_ok=True)
+
+    def first_error(self) -> str:
+        """Return the sentence about the first row that could not be tagged."""
+        with self.errors.open(encoding="utf-8", newline="\n") as lines:
+            return str(json.loads(lines.readline())["error"])
+
+    def _tagged(self) -> Iterator[TaggedRow]:
+        with self.part.open(encoding="utf-8", newline="\n") as lines:
+            yield from map(json.loads, lines)
+
+    def _fault(self, error: OSError) -> InputError:
+        where = error.filename or self.part
+        return InputError(f"{where}: cannot be written ({error.strerror}); make room or mend the path, then go on with --resume")
+
+
+class Companions(NamedTuple):
+    """The files beside an output; `unfinished` is the output in the making where `part` is not that itself."""
+
+    part: Path
+    journal: Path
+    errors: Path
+    unfinished: Path
+
+
+def companions(output: Path) -> Companions:
+    """Return the files beside `output`."""
+    return Companions(*(output.with_name(output.name + suffix) for suffix in (".part", ".journal", ".errors.jsonl", ".unfinished")))
+
+
+def is_made(output: Path) -> bool:
+    """Return whether `output` is a finished one: a file, or a brat folder that is not empty or another's."""
+    return output.is_file() or (output / brat.INDEX).is_file()
+
+
+def _identity(row: Row | BadRow) -> bytes:
+    content = row.text if isinstance(row, Row) else row.error
+    return f"{row.id}\0{len(content)}\0{content}\0".encode("utf-8", "surrogatepass")
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    """Write and wait until the disk has it: a full disk is noticed here, not when a buffer is emptied one day."""
+    remaining = memoryview(content)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]
+    os.fsync(descriptor)

@@ -1,0 +1,173 @@
+"""One tagging run from inputs to an output: `tag.py`'s work. It knows no model: an engine turns batches of rows into spans.
+
+    rows -> batches -> engine -> tagged rows -> standard output, or journal -> output file
+
+An engine takes an iterator of batches and yields each again with the spans of its texts, in order; `tag_batches` is the local one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event
+
+from conflict_ner.documents import Span
+from conflict_ner.errors import InputError
+from conflict_ner.inputs import read_rows, total_bytes
+from conflict_ner.job import Job
+from conflict_ner.journal import Journal
+from conflict_ner.outputs import TaggedRow, print_rows
+from conflict_ner.progress import shown
+from conflict_ner.tables import BadRow, Row
+
+ROWS_PER_BATCH = 256
+CHARACTERS_PER_BATCH = 500_000  # about; a batch is what an interrupt waits for and what a kill loses
+INTERRUPTED = 130  # exit code, as shells have it
+
+Batch = Sequence[Row | BadRow]
+Engine = Callable[[Iterable[Batch]], Iterable[tuple[Batch, Sequence[Sequence[Span]]]]]
+
+
+def tag_batches(
+    stream: Callable[[Iterable[str]], Iterable[list[Span]]], batches: Iterable[Batch]
+) -> Iterator[tuple[Batch, list[list[Span]]]]:
+    """Tag in this process: the local engine, given `Tagger.stream`."""
+    begun: deque[Batch] = deque()
+
+    def texts() -> Iterator[str]:
+        for batch in batches:
+            begun.append(batch)
+            yield from (row.text for row in batch if isinstance(row, Row))
+
+    found: list[list[Span]] = []
+    for spans in stream(texts()):  # one stream over all batches, so that no core waits at the end of each
+        found.append(spans)
+        while begun and len(found) >= (good := _good(begun[0])):
+            yield begun.popleft(), found[:good]
+            found = found[good:]
+    yield from ((batch, []) for batch in begun)
+
+
+def _good(batch: Batch) -> int:
+    return sum(isinstance(row, Row) for row in batch)
+
+
+def cut_batches(rows: Iterable[Row | BadRow], stop: Event) -> Iterator[Batch]:
+    """Group rows, always at the same places; once `stop` is set, no further batch is begun."""
+    batch: list[Row | BadRow] = []
+    characters = 0
+    for row in rows:
+        if stop.is_set() and not batch:
+            return
+        batch.append(row)
+        characters += len(row.text) if isinstance(row, Row) else 0
+        if len(batch) == ROWS_PER_BATCH or characters >= CHARACTERS_PER_BATCH:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def run(job: Job, engine: Engine, labels: Sequence[str], stop: Event) -> int:
+    """Tag everything; returns the exit code: 0, or 130 when `stop` was set. Raises InputError when no row could be tagged."""
+    rows = read_rows(job.files, job.reading)
+    if job.output is None:
+        return _print(job, rows, engine, labels, stop)
+    journal = Journal(job.output, job.options())
+    if job.resume and journal.is_complete():
+        _say(f"{job.output}: is complete; delete it to tag anew")
+        return 0
+    return _write(job, journal, rows, engine, labels, stop)
+
+
+def _print(job: Job, rows: Iterator[Row | BadRow], engine: Engine, labels: Sequence[str], stop: Event) -> int:
+    tally = _Tally()
+
+    def tagged() -> Iterator[TaggedRow]:
+        for batch, spans in shown(engine(cut_batches(rows, stop)), total_bytes(job.files), printed=True):
+            tally.count(batch)
+            yield from job.rows(batch, spans)
+
+    try:
+        print_rows(tagged(), job.format, sys.stdout, labels)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered would fail once more at exit
+        raise InputError(f"standard output: cannot be written ({error.strerror}); make room or name another --output") from None
+    if tally.bad and not tally.good:
+        raise InputError(tally.unsaid[0] if tally.unsaid else f"none of the {tally.bad} rows could be tagged; mend what is named above")
+    if tally.bad:
+        _say(f"{tally.bad} of {tally.good + tally.bad} rows were left out")
+    if stop.is_set():
+        _say(f"interrupted: {tally.good} rows were tagged; --output and --resume can go on where a run stopped")
+        return INTERRUPTED
+    return 0
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the rows so far. The fault of the first row waits: when it is the only row, it is the fault of the run."""
+
+    good: int = 0
+    bad: int = 0
+    unsaid: list[str] = field(default_factory=list)
+
+    def count(self, batch: Batch) -> None:
+        """Count a batch and say what is wrong with its bad rows."""
+        self.unsaid += (row.error for row in batch if isinstance(row, BadRow))
+        bad = len(batch) - _good(batch)
+        self.good, self.bad = self.good + len(batch) - bad, self.bad + bad
+        if self.good or self.bad > 1:
+            for error in self.unsaid:
+                _say(f"left out: {error}")
+            self.unsaid.clear()
+
+
+def _write(job: Job, journal: Journal, rows: Iterator[Row | BadRow], engine: Engine, labels: Sequence[str], stop: Event) -> int:
+    journal.load()
+    with journal:
+        journal.skip(rows)
+        for batch, spans in shown(engine(cut_batches(rows, stop)), total_bytes(job.files), printed=False):
+            journal.add(batch, job.rows(batch, spans))
+    done = journal.done
+    if stop.is_set():
+        _say(f"interrupted: {done.rows} rows are kept in {journal.part}; the same command with --resume goes on from there")
+        return INTERRUPTED
+    if done.bad and done.bad == done.rows:
+        first = journal.first_error()
+        journal.discard()
+        many = f"none of the {done.bad} rows could be tagged, see {journal.errors}; the first: {first}"
+        raise InputError(first if done.bad == 1 else many)
+    journal.finish(job.format, labels, job.keep_text)
+    left_out = f"; {done.bad} rows were left out, {journal.errors} says why" if done.bad else ""
+    _say(f"{journal.output}: {done.rows - done.bad} rows{left_out}")
+    return 0
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(sentence + "\n")
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Event]:
+    """Give an event that the first SIGINT (Ctrl-C) sets; a second one raises KeyboardInterrupt, which loses the batch at hand alone."""
+    stop = Event()
+
+    def interrupt(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        os.write(2, b"\ninterrupted: finishing the batch at hand; once more to stop at once\n")  # sys.stderr may be busy below us
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

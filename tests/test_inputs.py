@@ -1,0 +1,203 @@
+"""What users bring to be tagged: every format, in order, constant memory; what cannot be read is one sentence and the rest is read."""
+
+import csv
+import gzip
+import io
+import json
+import os
+from itertools import pairwise
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from conflict_ner.errors import InputError
+from conflict_ner.inputs import Reading, expand, read_rows, total_bytes
+from conflict_ner.tables import BadRow, Columns, Row
+
+TEXTS = st.lists(
+    st.sampled_from(["Rockets", "🚀", "é́", "\r\n", "\n", "\r", '"', ",", ";", "\t", "\u2028", "\x85", " ", "\\", "مدينة"])
+).map("".join)
+ROWS = st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5), TEXTS), max_size=5)
+
+
+def write_jsonl(path, rows):
+    path.write_text("".join(json.dumps({"id": key, "text": text}, ensure_ascii=False) + "\n" for key, text in rows), "utf-8")
+
+
+def write_gzip(path, rows):
+    path.write_bytes(gzip.compress("".join(json.dumps({"id": key, "text": text}) + "\n" for key, text in rows).encode()))
+
+
+def write_csv(path, rows):
+    with path.open("w", encoding="utf-8-sig", newline="") as stream:
+        csv.writer(stream).writerows([("id", "other", "text"), *((key, "x,y", text) for key, text in rows)])
+
+
+def write_parquet(path, rows):
+    table = pa.table({"id": [key for key, _ in rows], "text": pa.array([text for _, text in rows], pa.large_string())})
+    parquet.write_table(table, path, row_group_size=2)
+
+
+WRITERS = {"a.jsonl": write_jsonl, "a.JSONL.gz": write_gzip, "a.csv": write_csv, "a.parquet": write_parquet}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@given(rows=ROWS)
+def test_tables_give_every_row_as_it_was(tmp_path_factory, name, rows):
+    path = tmp_path_factory.getbasetemp() / name
+    WRITERS[name](path, rows)
+    found = read(path)
+    assert [(row.id, row.text) for row in found] == rows
+    assert all(0 <= left.read <= right.read <= path.stat().st_size for left, right in pairwise(found))
+
+
+def read(*paths, **options):
+    return list(read_rows([str(path) for path in paths], Reading(**options)))
+
+
+def test_text_columns_may_have_any_name_and_rows_without_id_are_named_by_place(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"body": "x", "key": 7}\n\n{"body": "y"}\n{"body": "z", "key": ""}\n')
+    rows = read(tmp_path / "a.jsonl", columns=Columns("body", "key"))
+    assert [(row.id, row.text) for row in rows] == [("7", "x"), (f"{tmp_path}/a.jsonl:3", "y"), (f"{tmp_path}/a.jsonl:4", "z")]
+
+
+def test_an_absent_default_id_column_is_no_fault(tmp_path):
+    (tmp_path / "a.csv").write_text('text\none\n\n"two\nlines"\n')
+    assert [(row.id, row.text) for row in read(tmp_path / "a.csv")] == [
+        (f"{tmp_path}/a.csv:1", "one"),
+        (f"{tmp_path}/a.csv:2", "two\nlines"),
+    ]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_wrong_column_is_one_sentence_with_those_there_are(tmp_path, name):
+    WRITERS[name](tmp_path / name, [("1", "x"), ("2", "y")])
+    for option, columns in (("--text_column", Columns("body")), ("--id_column", Columns(id="body"))):
+        (bad,) = read(tmp_path / name, columns=columns)
+        assert isinstance(bad, BadRow)
+        assert f"{name}: has no column 'body'" in bad.error
+        assert option in bad.error
+        assert bad.error.endswith("'text'")
+
+
+def test_bad_json_rows_are_left_out_one_by_one(tmp_path):
+    lines = [
+        b'{"id": "a"}',
+        b"{",
+        b"[1]",
+        b'{"text": "Malm\xf6"}',
+        b"[" * 100_000,
+        b'{"id": "f", "text": null}',
+        b'{"id": 1, "text": 2}',
+        b'{"text": "x"}',
+    ]
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines))
+    *bad, good = read(tmp_path / "a.jsonl")
+    assert good.text == "x"
+    assert [row.id for row in bad] == ["a", *(f"{tmp_path}/a.jsonl:{n}" for n in (2, 3, 4, 5)), "f", "1"]
+    complaints = [
+        "1: column 'text' is empty",
+        "2: not one complete",
+        "3: not a JSON object",
+        "4: byte 0xf6",
+        "5: not one",
+        "6: column 'text' is",
+        "7: .* holds int",
+    ]
+    for row, complaint in zip(bad, complaints, strict=True):
+        with pytest.raises(InputError, match=f"a.jsonl:{complaint}"):
+            raise InputError(row.error)
+
+
+def test_bad_csv_rows_are_left_out_one_by_one(tmp_path):
+    rows = [b"id,text", b"1,good", b"2,Malm\xf6", b"3,too,many", b"4", b'5,"stray"quote', b"6,good", b'7,"never closed']
+    (tmp_path / "a.csv").write_bytes(b"\n".join(rows))
+    found = read(tmp_path / "a.csv")
+    assert [row.id for row in found if isinstance(row, Row)] == ["1", "6"]
+    errors = [row.error for row in found if isinstance(row, BadRow)]
+    for error, complaint in zip(
+        errors, ["2: byte 0xf6", "3: has 3 fields", "4: has 1 fields", "5: not a CSV", "7: not a CSV"], strict=True
+    ):
+        assert f"a.csv:{complaint}" in error
+
+
+def test_a_csv_field_may_be_longer_than_pythons_limit(tmp_path):
+    (tmp_path / "a.csv").write_text("text\n" + "x" * 200_000)
+    assert [len(row.text) for row in read(tmp_path / "a.csv")] == [200_000]
+
+
+def test_parquet_nulls_and_other_types_are_bad_rows(tmp_path):
+    parquet.write_table(pa.table({"text": ["x", None, "y"], "id": pa.array([1, 2, None])}), tmp_path / "a.parquet")
+    first, bad, last = read(tmp_path / "a.parquet")
+    assert (first.id, last.id, last.text) == ("1", f"{tmp_path}/a.parquet:3", "y")
+    assert bad.error.startswith(f"{tmp_path}/a.parquet:2: column 'text' is empty (null)")
+    parquet.write_table(pa.table({"text": [b"\xff", b"x"]}), tmp_path / "b.parquet")
+    assert all("holds bytes, not text" in row.error for row in read(tmp_path / "b.parquet"))
+    broken = pa.Array.from_buffers(pa.string(), 2, pa.array([b"ok", b"\xff\xfe"]).buffers())
+    parquet.write_table(pa.table({"text": broken}), tmp_path / "c.parquet")
+    good, bad = read(tmp_path / "c.parquet")
+    assert good.text == "ok"
+    assert "not UTF-8" in bad.error
+
+
+def test_files_that_break_or_are_no_text_leave_one_bad_row_and_the_next_is_read(tmp_path):
+    packed = gzip.compress(b"".join(json.dumps({"text": os.urandom(50).hex()}).encode() + b"\n" for _ in range(2000)))
+    (tmp_path / "a.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    (tmp_path / "b.txt").write_bytes(b"one\nt\0wo")
+    (tmp_path / "c.txt").write_bytes("Malmö".encode("latin-1"))
+    (tmp_path / "d.parquet").write_bytes(b"PAR1 no more")
+    (tmp_path / "e.csv").write_bytes("id,text\n".encode("utf-16"))
+    (tmp_path / "f.jsonl.gz").write_bytes(b"not packed")
+    (tmp_path / "g.txt").write_text("good")
+    found = read(*sorted(tmp_path.iterdir()))
+    bad = [row for row in found if isinstance(row, BadRow)]
+    assert len(found) - len(bad) > 100
+    assert found[-1].text == "good"
+    complaints = [
+        "a.jsonl.gz: cannot be read to its end",
+        "b.txt:2: holds a NUL",
+        "c.txt:1: byte 0xf6",
+        "d.parquet: is not a whole",
+        "e.csv:1: its header",
+        "f.jsonl.gz: cannot be read",
+    ]
+    for row, complaint in zip(bad, complaints, strict=True):
+        assert complaint in row.error
+
+
+def test_lines_are_texts_of_their_own_with_line_ends_left_out(tmp_path):
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"\xef\xbb\xbfone\r\n\nM\xf6\nlast"))
+    first, empty, bad, last = read(tmp_path / "a.txt.gz", by_line=True)
+    assert [first.text, empty.text, last.text] == ["one", "", "last"]
+    assert [first.id, last.id] == [f"{tmp_path}/a.txt.gz:1", f"{tmp_path}/a.txt.gz:4"]
+    assert "a.txt.gz:3: byte 0xf6" in bad.error
+
+
+def test_standard_input_takes_any_format_but_parquet(monkeypatch):
+    for form, expected in (("jsonl", "x"), ("txt", '{"text": "x"}\r\n')):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "x"}\r\n')))
+        assert [row.text for row in read("-", format=form)] == [expected]
+    assert "cannot be read from a pipe" in read("-", format="parquet")[0].error
+
+
+def test_folders_and_patterns_stand_for_their_files_in_name_order(tmp_path):
+    for name in ("b/deep.csv", "a.txt", "b/x.JSONL.GZ", ".git/hidden.txt", "picture.png", "c.parquet", "[1].txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    names = [os.path.relpath(file, tmp_path) for file in expand([str(tmp_path)])]
+    assert names == ["[1].txt", "a.txt", "b/deep.csv", "b/x.JSONL.GZ", "c.parquet"]
+    assert expand([f"{tmp_path}/**/*.csv", f"{tmp_path}/[1].txt"]) == [f"{tmp_path}/b/deep.csv", f"{tmp_path}/[1].txt"]
+    assert expand([]) == ["-"]
+    assert total_bytes(["-"]) is None
+    for nothing, complaint in (
+        (f"{tmp_path}/*.doc", "no such file"),
+        (f"{tmp_path}/no.txt", "no such file"),
+        (f"{tmp_path}/.git", "no file"),
+    ):
+        if complaint == "no file":
+            (tmp_path / ".git/hidden.txt").unlink()
+        with pytest.raises(InputError, match=complaint):
+            expand([nothing])
