@@ -43,6 +43,9 @@ class DataArguments:
     text_folders: list[str] = field(default_factory=list, metadata={"help": "Folders where stand-off files find their texts."})
     label_file: str | None = field(default=None, metadata={"help": "labels.json with the label set; default: the labels in train_data."})
     allow_shared_texts: bool = field(default=False, metadata={"help": "Accept texts that stand in two splits."})
+    join_documents: bool = field(
+        default=False, metadata={"help": "Learn documents joined to fill windows, so that late positions of a window are learnt, too."}
+    )
     sentences_too: bool = field(default=False, metadata={"help": "Learn each sentence by itself as well as in its document."})
 
 

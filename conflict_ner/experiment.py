@@ -44,7 +44,15 @@ from conflict_ner.runs import (
     write_json,
 )
 from conflict_ner.temperature import calibrate
-from conflict_ner.training import last_whole_checkpoint, load_model, load_tokenizer, make_features, make_trainer, split_sentences
+from conflict_ner.training import (
+    join_documents,
+    last_whole_checkpoint,
+    load_model,
+    load_tokenizer,
+    make_features,
+    make_trainer,
+    split_sentences,
+)
 from conflict_ner.windows import WindowSize
 
 log = logging.getLogger(__name__)
@@ -70,7 +78,7 @@ def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
     model = load_model(source, name, labels, tokenizer, window_size)
     # Weights once, and two checkpoints of weights and both Adam moments, in float32.
     prepare_output(folder, bytes_needed=model.num_parameters() * 4 * 7)
-    train, dev, losses = features(splits, tokenizer, labels, window_size, data_arguments.sentences_too)
+    train, dev, losses = features(splits, tokenizer, labels, window_size, data_arguments)
     record = {
         "config": config,
         "encoder": {"name": name, "revision": source.revision, "origin": source.origin},
@@ -97,17 +105,21 @@ def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
 
 
 def features(
-    splits: Mapping[str, list[Document]], tokenizer: PreTrainedTokenizerBase, labels: LabelSet, window_size: WindowSize, sentences_too: bool
+    splits: Mapping[str, list[Document]], tokenizer: PreTrainedTokenizerBase, labels: LabelSet, window_size: WindowSize, data: DataArguments
 ) -> tuple[Dataset, Dataset, dict[str, Any]]:
     """Return train and dev windows and what alignment lost in either split; raises InputError when a split holds no text.
 
-    With `sentences_too`, the sentences of the training documents follow as documents of their own; they do not count as mentions twice.
+    With `join_documents`, training documents stand several in a window; with `sentences_too`, their sentences follow as documents of their
+    own, and do not count as mentions twice.
     """
-    train, train_losses = make_features(splits["train"], tokenizer, labels, window_size)
+    documents = splits["train"]
+    if data.join_documents:
+        documents = join_documents(documents, tokenizer, window_size)
+    train, train_losses = make_features(documents, tokenizer, labels, window_size)
     dev, dev_losses = make_features(splits["dev"], tokenizer, labels, window_size)
     if not len(train) or not len(dev):
         raise InputError("the training or the dev documents hold no text at all; name other files")
-    sentences = [sentence for document in splits["train"] for sentence in split_sentences(document)] if sentences_too else []
+    sentences = [sentence for document in splits["train"] for sentence in split_sentences(document)] if data.sentences_too else []
     if sentences:
         train = concatenate_datasets([train, make_features(sentences, tokenizer, labels, window_size)[0]])
     log.info("train: %d windows; %s", len(train), train_losses)

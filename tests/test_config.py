@@ -29,7 +29,7 @@ def test_every_config_loads_and_is_complete(path):
 
 def test_all_configs_name_the_same_keys():
     keys = {path.stem: {line.split(":")[0] for line in path.read_text().splitlines() if line and line[0] not in "# "} for path in CONFIGS}
-    optional = {"text_folders", "label_file", "test_data", "allow_shared_texts", "sentences_too"}
+    optional = {"text_folders", "label_file", "test_data", "allow_shared_texts", "sentences_too", "join_documents"}
     assert len({frozenset(found - optional) for found in keys.values()}) == 1, keys
 
 

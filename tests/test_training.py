@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from transformers import AutoConfig, AutoTokenizer
 import train
 from conflict_ner.corpus import write_documents
 from conflict_ner.labels import LabelSet
-from conflict_ner.training import last_whole_checkpoint, make_features, split_sentences
+from conflict_ner.training import join_documents, last_whole_checkpoint, make_features, split_sentences
 from conflict_ner.windows import WindowSize
 from tests.conftest import DEV, ENCODERS, TRAIN, annotate
 
@@ -39,6 +40,18 @@ def test_sentences_keep_their_spans_and_cut_none():
     mentions = [(sentence.mention(span), span.label) for sentence in sentences for span in sentence.spans]
     assert mentions == [(document.mention(span), span.label) for span in document.spans]
     assert len(sentences) == 3
+
+
+def test_joined_documents_fill_windows_and_lose_no_mention(tokenizer):
+    documents = [dataclasses.replace(document, id=f"{document.id}-{copy}") for document in TRAIN for copy in range(5)]
+    joined = join_documents(documents, tokenizer, WindowSize(200, 20))
+    assert len(joined) < len(documents)
+    assert sorted(d.mention(s) for d in joined for s in d.spans) == sorted(d.mention(s) for d in documents for s in d.spans)
+    assert "\n\n".join(d.text for d in joined).count("officials said.") == 5
+    windows, losses = make_features(joined, tokenizer, LabelSet(("ACTOR", "LOCATION", "WEAPON")), WindowSize(200, 20))
+    assert len(windows) == len(joined), "each fits one window"
+    assert losses.aligned == sum(len(d.spans) for d in documents)
+    assert join_documents(documents[::-1], tokenizer, WindowSize(200, 20)) == joined, "whatever the order of files"
 
 
 def test_a_half_written_checkpoint_is_not_resumed_from(tmp_path):
