@@ -37,17 +37,18 @@ def viterbi(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     is_inside = (best_each % 2 == 0) & (best_each > 0)
     if np.all(~is_inside | (before == best_each) | (before == best_each - 1)):
         return best_each  # no path can be better than the best tag everywhere
-    rows = scores.tolist()  # plain floats: for a few tags faster than arrays
-    tag_ids = range(len(rows[0]))
-    best = [score if tag % 2 or not tag else -np.inf for tag, score in enumerate(rows[0])]
-    came_from = []
-    for row in rows[1:]:
+    # Plain floats are faster than arrays for a few tags, but some at a time: a whole book of them would fill the memory.
+    rows = (row for first in range(0, len(scores), 4096) for row in scores[first : first + 4096].tolist())
+    best = [score if tag % 2 or not tag else -np.inf for tag, score in enumerate(next(rows))]
+    tag_ids = range(len(best))
+    came_from: list[bytes] = []
+    for row in rows:
         source = best.index(max(best))  # `O` and `B-X` may follow anything
         sources = [source] * len(row)
         for inside in tag_ids[2::2]:
             sources[inside] = inside - 1 if best[inside - 1] >= best[inside] else inside
         best = [best[sources[tag]] + row[tag] for tag in tag_ids]
-        came_from.append(sources)
+        came_from.append(bytes(sources))
     path = [best.index(max(best))]
     for sources in reversed(came_from):
         path.append(sources[path[-1]])

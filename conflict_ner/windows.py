@@ -15,6 +15,8 @@ from tokenizers import Tokenizer
 from conflict_ner.errors import InputError
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+BEFORE_SPACE = re.compile(r"(?<=\S)(?= \S)")
+LONG = 200_000  # characters that are tokenized at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,28 @@ class Tokens:
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Tokens]:
     """Tokenize raw texts, whole, without specials; offsets are those of the tokenizer (they may include a leading space).
 
-    The tokenizer must neither truncate nor pad. Several texts go through it in parallel.
+    The tokenizer must neither truncate nor pad. Several texts go through it in parallel; a very long one goes in pieces, cut before a
+    single blank, where every tokenizer cuts: a tokenizer needs hundreds of bytes for each character it holds.
     """
     whole = [LONE_SURROGATE.sub("\ufffd", text) for text in texts]  # half a character is none to a tokenizer; offsets stay
-    return [Tokens(encoding.ids, encoding.offsets) for encoding in tokenizer.encode_batch(whole, add_special_tokens=False)]
+    short = tokenizer.encode_batch([text if len(text) <= LONG else "" for text in whole], add_special_tokens=False)
+    return [
+        Tokens(encoding.ids, encoding.offsets) if len(text) <= LONG else _tokenize_long(tokenizer, text)
+        for text, encoding in zip(whole, short, strict=True)
+    ]
+
+
+def _tokenize_long(tokenizer: Tokenizer, text: str) -> Tokens:
+    tokens = Tokens([], [])
+    start = 0
+    while start < len(text):
+        space = BEFORE_SPACE.search(text, min(start + LONG, len(text)))
+        end = space.start() if space else len(text)
+        encoding = tokenizer.encode(text[start:end], add_special_tokens=False)
+        tokens.ids.extend(encoding.ids)
+        tokens.offsets.extend((first + start, last + start) for first, last in encoding.offsets)
+        start = end
+    return tokens
 
 
 def special_frame(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:

@@ -1,7 +1,10 @@
+from unittest.mock import patch
+
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conflict_ner import windows
 from conflict_ner.windows import cut_windows, special_frame, tokenize
 
 
@@ -46,3 +49,15 @@ def test_tokenize_never_truncates(tokenizer):
     (tokens,) = tokenize(tokenizer.backend_tokenizer, [text])
     assert len(tokens.ids) > tokenizer.model_max_length
     assert tokens.offsets[-1][1] >= len(text.rstrip())
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from(["T-72B3", "army", " ", "  ", "\n\n", "\r\n", "é", "🚀", "بغداد", ",", "x" * 30]), max_size=60).map("".join),
+    st.integers(1, 60),
+)
+def test_a_long_text_in_pieces_has_the_tokens_of_the_whole(tokenizer, text, length):
+    with patch.object(windows, "LONG", length):
+        (pieces,) = tokenize(tokenizer.backend_tokenizer, [text])
+    (whole,) = tokenize(tokenizer.backend_tokenizer, [text])
+    assert pieces == whole
