@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -156,14 +157,15 @@ def test_systems_take_turns_and_a_missing_one_is_said(benchmark_path, model, tmp
     assert len(json.loads(tenth.file.read_text())[0]) == tenth.characters == whole.characters // 10
     result = {"command": "c", "rounds": 2, "systems": {}, "ceilings": {}, "kinds": {}}
     result["machine"] = {"cores": 1, "processor": "p", "instructions": []}
-    wanted = {"fp32": speed.CEILINGS["fp32"], "torch": speed.SYSTEMS["torch"], "stock": speed.System("ours", "abacus")}
+    wanted = {"int8": speed.CEILINGS["int8"], "torch": speed.SYSTEMS["torch"], "stock": speed.System("ours", "abacus")}
     with speed.workers(wanted, model) as (ready, result["skipped"]):
-        assert set(ready) == {"fp32", "torch"}
+        assert set(ready) == {"int8", "torch"}
         for kind, both in parts.items():
             speed.measure(kind, both, 2, ready, result)
             result["kinds"][kind] = both[0].size()
     assert all(worker.process.poll() is not None for worker in ready.values())
     assert [len(row["seconds"]) for row in result["systems"]["torch"]["kinds"].values()] == [2, 2]
+    assert [len(rates) for rates in result["ceilings"]["int8"].values()] == [2, 2]
     assert result["systems"]["torch"]["kinds"]["long"]["sub_tokens"] == tenth.sub_tokens
     assert "Left out: stock (backend 'abacus'" in speed_table(result)
 
@@ -204,7 +206,9 @@ def test_a_cold_start_ends_with_the_first_entity_or_with_the_commands_own_words(
         return [sys.executable, "-S", "-c", code]
 
     late = "import time; print('{\"label\": 1}'); time.sleep(0.5)"
-    assert cold_start.seconds_to_first_entity(python(late)) < 0.5, "what comes after the entity does not count"
+    begun = time.perf_counter()
+    taken = cold_start.seconds_to_first_entity(python(late))
+    assert taken < time.perf_counter() - begun - 0.4, "what comes after the entity does not count"
     monkeypatch.setattr(
         cold_start, "commands", lambda model: {"stock": python(late), "torch": python("raise SystemExit('no such weights')")}
     )
@@ -219,11 +223,11 @@ def test_a_cold_start_ends_with_the_first_entity_or_with_the_commands_own_words(
 def test_peak_memory_is_that_of_the_process_itself(benchmark_path, tmp_path):
     from training_speed import run_measured
 
-    hold = "import time; held = bytearray({}); time.sleep(0.5)"
+    hold = "import time; held = bytearray({}); time.sleep(1)"
     small, large = (run_measured(["-S", "-c", hold.format(size)], tmp_path / "log") for size in (1, 200 * 2**20))
     assert small["peak_mib"] < 100, "this test process is larger, and does not count"
     assert 190 < large["peak_mib"] - small["peak_mib"] < 220
-    assert small["seconds"] > 0.5
+    assert small["seconds"] > 1
     with pytest.raises(InputError, match="last words"):
         run_measured(["-c", "raise SystemExit(3)"], tmp_path / "log")
 
