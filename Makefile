@@ -29,6 +29,12 @@ bench-accuracy: .venv/ready  ## Train and score ours and its peers, 3 seeds each
 	$(BIN)/python benchmarks/seeds.py --config configs/re3d-minilm.yaml --data ../shared/re3d/dev.txt
 	$(BIN)/python benchmarks/accuracy.py
 
+bench-speed: .venv/ready
+	$(BIN)/python benchmarks/speed.py
+
+bench-training-speed: .venv/ready
+	$(BIN)/python benchmarks/training_speed.py
+
 .venv/ready: requirements.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -38,4 +44,4 @@ bench-accuracy: .venv/ready  ## Train and score ours and its peers, 3 seeds each
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' requirements.txt)
 	touch $@
 
-.PHONY: help demo test check bench bench-accuracy
+.PHONY: help demo test check bench bench-accuracy bench-speed bench-training-speed

@@ -15,12 +15,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from tables import cold_start_table, markdown_table, peers_table, speed_table, training_table  # noqa: E402
 
 from conflict_ner.comparison import over_runs  # noqa: E402
 from conflict_ner.corpus import count_table, read_documents  # noqa: E402
@@ -111,59 +113,15 @@ def share(row: dict[str, Any]) -> str:
     return f"{row['rate']:.2f} [{row['ci95'][0]:.2f}–{row['ci95'][1]:.2f}]"
 
 
-def peers() -> str:
-    """Return the peers' table: means over seeds with the interval of the mean, of one run over documents, and wall-clock minutes."""
-    result = committed("benchmarks/accuracy.json")
-    parts = []
-    for name, task in result["tasks"].items():
-        labels = next(iter(task["peers"].values()))["runs"][0]["strict"]["per_label"]
-        shown = list(labels) if len(labels) <= 3 else []
-        rows = []
-        for peer, stored in task["peers"].items():
-            runs = [run["strict"] for run in stored["runs"]]
-            over = over_runs([run["micro"]["f1"] for run in runs])
-            spread = f"{over['stdev']:.3f}" if over["stdev"] is not None else ""
-            by_label = [f"{over_runs([run['per_label'][label]['f1'] for run in runs])['mean']:.3f}" for label in shown]
-            minutes = sorted(run["minutes"] for run in stored["runs"])[len(runs) // 2]
-            row = [PEER_NAMES[peer], len(runs), f"{over['mean']:.3f}", spread, bounds(over["ci95"]), bounds(runs[0]["micro"]["ci95"])]
-            rows.append((over["mean"], [*row, *by_label, f"{minutes:.1f}"]))
-        header = [
-            "system",
-            "runs",
-            "strict micro F1",
-            "standard deviation",
-            "95 % over runs",
-            "95 % of run 1 over documents",
-            *shown,
-            "minutes",
-        ]
-        ordered = [row for _, row in sorted(rows, key=lambda pair: pair[0])]
-        parts.append(f"**{TASK_NAMES[name]}**, {task['documents']} documents scored\n\n{markdown_table(header, ordered)}")
-    return "\n\n".join([*parts, f"    {result['command']}"])
-
-
-TASK_NAMES = {"conflict": "Our corpus, test split, three labels", "re3d": "re3d, train to dev, ten labels"}
-PEER_NAMES = {
-    "gazetteer": "gazetteer of training mentions",
-    "crf": "linear-chain CRF",
-    "spacy-cnn": "spaCy CNN, blank English",
-    "recipe": "example recipe, same encoder, published settings",
-    "recipe-our-settings": "example recipe, same encoder, our epochs and learning rate",
-    "ours": "**ours**",
-}
-
-
 @functools.cache
 def corpus() -> dict[str, list[Document]]:
     """Return the splits of our corpus."""
     return {split: read_documents(ROOT / "data/conflict" / split) for split in ("train", "dev", "test")}
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table: first column left, the others right."""
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
-    lines += ["| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
+def measured(path: str, table: Callable[[dict[str, Any]], str]) -> str:
+    """Return the table of a measurement that takes a quiet machine, or that it has not been made."""
+    return table(committed(path)) if (ROOT / path).exists() else "Not measured yet."
 
 
 def counts() -> str:
@@ -216,8 +174,11 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "benchmarks/README.md": {
         "conflict": lambda: seeds_of("conflict-minilm"),
         "growth": growth,
-        "peers": peers,
+        "peers": lambda: peers_table(committed("benchmarks/accuracy.json")),
         "re3d": lambda: seeds_of("re3d-minilm"),
+        "speed": lambda: measured("benchmarks/speed.json", speed_table),
+        "cold-start": lambda: measured("benchmarks/speed.json", cold_start_table),
+        "training-speed": lambda: measured("benchmarks/training_speed.json", training_table),
     },
     "data/README.md": {"counts": counts, "splits": splits, "agreement": readings, "grid": grid, "cases": lambda: by_meta("cases")},
 }
