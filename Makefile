@@ -29,10 +29,10 @@ bench-accuracy: .venv/ready  ## Train and score ours and its peers, 3 seeds each
 	$(BIN)/python benchmarks/seeds.py --config configs/re3d-minilm.yaml --data ../shared/re3d/dev.txt
 	$(BIN)/python benchmarks/accuracy.py
 
-bench-speed: .venv/ready
+bench-speed: .venv/ready  ## Tagging speed beside the stock pipeline and the machine's limit (about 20 minutes on two cores)
 	$(BIN)/python benchmarks/speed.py
 
-bench-training-speed: .venv/ready
+bench-training-speed: .venv/ready  ## Training speed beside the usual example recipe (about an hour on two cores; resumes)
 	$(BIN)/python benchmarks/training_speed.py
 
 .venv/ready: requirements.txt

@@ -56,8 +56,14 @@ def load(system: System, model: Path) -> Callable[..., Any]:
     if system.program == "stock":
         from transformers import pipeline
 
-        stock = pipeline("token-classification", model=str(model), aggregation_strategy="simple", stride=STRIDE, device=system.device)
-        return lambda texts: stock(list(texts), batch_size=system.batch_size)
+        stock = pipeline("token-classification", model=str(model), aggregation_strategy="simple", device=system.device)
+        cut_from = 3 * stock.tokenizer.model_max_length  # characters: shorter texts fit whole, and the defaults need no help
+
+        def tag(texts: Sequence[str]) -> Any:  # noqa: ANN401 - whatever the pipeline gives
+            options = {"stride": STRIDE} if max(map(len, texts)) > cut_from else {}
+            return stock(list(texts), batch_size=system.batch_size, **options)
+
+        return tag
     from conflict_ner import Tagger
 
     tagger = Tagger.from_pretrained(model, backend=system.backend, device=system.device if system.backend == "torch" else None)
