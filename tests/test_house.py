@@ -31,6 +31,9 @@ LIGHT = {
     "mistakes": {"documents", "matching"},
     "calibration": {"documents", "scoring"},
     "comparison": {"documents", "scoring"},
+    "webpage": {"terminal"},
+    "brat": set(),
+    "outputs": {"brat", "corpus", "corpus.jsonl", "corpus.markdown", "documents", "errors", "terminal", "webpage"},
     "predictions": {"corpus.jsonl", "documents", "errors"},
     "runs": {"errors"},
     "encoders": {"errors"},
@@ -42,6 +45,7 @@ LIGHT = {
     "windows": {"errors"},
     "model_folder": {"errors", "labels", "windows"},
     "onnx_backend": {"errors", "model_folder", "runs"},
+    "showcase": {"corpus", "documents", "errors", "model_folder", "runs", "scoring"},
 }
 HEAVY = {
     "alignment": {"documents", "labels", "windows"},
@@ -85,6 +89,8 @@ HEAVY = {
         ),
     },
     "sources": {"corpus", "documents", "errors", "predictions", "scoring", "tagger"},
+    "demo": {"errors", "outputs", "showcase", "tagger", "terminal"},
+    "space": {"errors", "model_folder", "runs", "showcase", "tagger", "terminal", "webpage"},
     "conflict_ner": {"tagger"},
 }
 ALLOWED = LIGHT | HEAVY
