@@ -58,7 +58,7 @@ class Page:
             return None, [], "", ""
         kept = at_least(row, min_score)
         marks = [{"entity": span["label"], "start": span["start"], "end": span["end"]} for span in kept["spans"]]
-        table = [[" ".join(span["text"].split()), span["label"], span["score"]] for span in kept["spans"]]
+        table = [[" ".join(span["text"].split()), span["label"], f"{span['score']:.3f}"] for span in kept["spans"]]
         counts = ", ".join(f"{sum(span['label'] == label for span in kept['spans'])} {label}" for label in self.labels)
         hidden = len(row["spans"]) - len(marks)
         summary = f"{len(marks)} mentions: {counts}" + (f"; {hidden} below the threshold are hidden" if hidden else "")
@@ -109,7 +109,8 @@ def introduction(facts: Facts) -> str:
     name, revision, score = map(html.escape, (facts.name, facts.revision[:12], headline))
     return (
         f"<header><h1>{TITLE}</h1><p>{WHAT}</p><p class='soft'>{NOT_FOR}</p>"
-        f"<p class='soft'>Model <code>{name}</code>, revision <code>{revision}</code>{score}.</p></header>"
+        f"<p class='soft'>Model <code>{name}</code>, revision <code>{revision}</code>{score}.</p>"
+        "<p>Try a sample article, written for this project:</p></header>"
     )
 
 
@@ -132,10 +133,9 @@ def build(page: Page) -> gradio.Blocks:
     with blocks:
         gr.HTML(introduction(page.facts))
         row = gr.State(first)
-        gr.HTML("<p class='soft'>Sample articles, written for this project:</p>")
         with gr.Row(elem_id="samples"):
             buttons = [gr.Button(sample.meta["title"], size="sm", min_width=130) for sample in samples]
-        text = gr.Textbox(samples[0].text, label="Text", placeholder=HINT, lines=8, max_lines=16, elem_id="text")
+        text = gr.Textbox(samples[0].text, label="Text", placeholder=HINT, lines=8, max_lines=16, autoscroll=False, elem_id="text")
         with gr.Row(elem_id="actions"):
             tag = gr.Button("Tag", variant="primary", min_width=90, elem_id="tag")
             upload = gr.UploadButton("Open file", file_types=[".txt", ".md"], min_width=90, elem_id="upload")
@@ -151,7 +151,7 @@ def build(page: Page) -> gradio.Blocks:
             label="Mentions",
             interactive=False,
             wrap=True,
-            column_widths=["50%", "30%", "20%"],
+            column_widths=["46%", "31%", "23%"],
             elem_id="table",
         )
         link_line = gr.HTML(links, elem_id="downloads")
