@@ -29,6 +29,9 @@ bench-accuracy: .venv/ready  ## Train and score ours and its peers, 3 seeds each
 	$(BIN)/python benchmarks/seeds.py --config configs/re3d-minilm.yaml --data ../shared/re3d/dev.txt
 	$(BIN)/python benchmarks/accuracy.py
 
+serve: .venv/ready  ## Open the demo page for the default model on this machine
+	$(BIN)/python -m conflict_ner.demo $(MODEL)
+
 bench-speed: .venv/ready  ## Tagging speed beside the stock pipeline and the machine's limit (about 20 minutes on two cores)
 	$(BIN)/python benchmarks/speed.py
 
@@ -44,4 +47,4 @@ bench-training-speed: .venv/ready  ## Training speed beside the usual example re
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' requirements.txt)
 	touch $@
 
-.PHONY: help demo test check bench bench-accuracy bench-speed bench-training-speed
+.PHONY: help demo serve test check bench bench-accuracy bench-speed bench-training-speed

@@ -11,7 +11,7 @@ from conflict_ner.documents import Span
 from conflict_ner.errors import InputError
 from conflict_ner.inputs import Reading
 from conflict_ner.journal import companions, is_made
-from conflict_ner.outputs import TaggedRow
+from conflict_ner.outputs import TaggedRow, spans_of_row
 from conflict_ner.tables import BadRow, Row
 
 
@@ -71,19 +71,14 @@ class Job:
 
     def row(self, row: Row, spans: Sequence[Span]) -> TaggedRow:
         """Return a tagged row, as `outputs` describes it: plain values, spans below `min_score` left out."""
-        found = [
-            {
-                "start": span.start,
-                "end": span.end,
-                "label": span.label,
-                "text": row.text[span.start : span.end],
-                "score": None if span.score is None else round(float(span.score), 4),
-            }
-            for span in spans
-            if span.score is None or span.score >= self.min_score
-        ]
         text = {"text": row.text} if self.keep_text else {}
-        return {"id": row.id, **text, "spans": found, "model": self.model, "revision": self.revision}
+        return {
+            "id": row.id,
+            **text,
+            "spans": spans_of_row(row.text, spans, self.min_score),
+            "model": self.model,
+            "revision": self.revision,
+        }
 
     def rows(self, batch: Sequence[Row | BadRow], spans: Sequence[Sequence[Span]]) -> list[TaggedRow]:
         """Return the tagged rows of a batch; `spans` are those of its good rows, in order."""

@@ -21,7 +21,7 @@ from rich.console import Console
 from conflict_ner import brat
 from conflict_ner.corpus import markdown
 from conflict_ner.corpus.jsonl import spans_from_rows
-from conflict_ner.documents import Document
+from conflict_ner.documents import Document, Span
 from conflict_ner.errors import InputError
 from conflict_ner.terminal import highlighted
 from conflict_ner.webpage import page
@@ -47,6 +47,21 @@ def chosen_format(asked: str | None, output: Path | None, keep_text: bool) -> st
     if not keep_text and form not in ("jsonl", "csv", "parquet"):
         raise InputError(f"--no_text: {form} is made of the text; use jsonl, csv or parquet, or leave --no_text away")
     return form
+
+
+def spans_of_row(text: str, spans: Iterable[Span], min_score: float = 0.0) -> list[dict[str, Any]]:
+    """Return what a tagged row holds of its spans, those below `min_score` left out; plain values."""
+    return [
+        {
+            "start": span.start,
+            "end": span.end,
+            "label": span.label,
+            "text": text[span.start : span.end],
+            "score": None if span.score is None else round(float(span.score), 4),
+        }
+        for span in spans
+        if span.score is None or span.score >= min_score
+    ]
 
 
 def write_file(rows: Iterable[TaggedRow], form: str, target: Path, labels: Sequence[str], keep_text: bool = True) -> None:

@@ -27,15 +27,16 @@ def page(rows: Iterable[Mapping[str, Any]], labels: Sequence[str]) -> Iterator[s
     yield "</style></head><body>\n"
     for row in rows:
         heading, source = _shown(row["id"]), _shown(" at ".join(filter(None, (row["model"], row["revision"]))))
-        yield f'<article><h2>{heading}</h2>\n<div class="text">{_marked(row)}</div>\n<footer>{source}</footer></article>\n'
+        yield f'<article><h2>{heading}</h2>\n<div class="text">{marked(row)}</div>\n<footer>{source}</footer></article>\n'
     yield "</body></html>\n"
 
 
-def _marked(row: Mapping[str, Any]) -> str:
+def marked(row: Mapping[str, Any]) -> str:
+    """Return the row's text as HTML, each span a `mark` with its label and score for a style sheet or a script to use."""
     pieces, position = [], 0
     for span in row["spans"]:
         pieces.append(_shown(row["text"][position : span["start"]]))
-        score = "" if span["score"] is None else f' title="score {span["score"]}"'
+        score = "" if span["score"] is None else f' data-score="{span["score"]}" title="score {span["score"]}"'
         pieces.append(f'<mark data-label="{escape(span["label"])}"{score}>{_shown(span["text"])}</mark>')
         position = span["end"]
     return "".join(pieces) + _shown(row["text"][position:])

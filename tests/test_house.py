@@ -51,6 +51,7 @@ LIGHT = {
     "windows": {"errors"},
     "model_folder": {"errors", "labels", "windows"},
     "onnx_backend": {"errors", "model_folder", "runs"},
+    "showcase": {"corpus", "documents", "errors", "model_folder", "runs", "scoring", "outputs"},
 }
 HEAVY = {
     "alignment": {"documents", "labels", "windows"},
@@ -94,6 +95,8 @@ HEAVY = {
         ),
     },
     "sources": {"corpus", "documents", "errors", "predictions", "scoring", "tagger"},
+    "demo": {"errors", "outputs", "showcase", "tagger", "terminal"},
+    "space": {"errors", "model_folder", "runs", "showcase", "tagger", "terminal", "webpage"},
     "conflict_ner": {"tagger"},
 }
 ALLOWED = LIGHT | HEAVY
