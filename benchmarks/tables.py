@@ -110,7 +110,8 @@ def speed_table(result: dict[str, Any]) -> str:
                     f"{system['f1']:.3f}" if "f1" in system else "",
                 ]
             )
-        title = f"**{KIND_NAMES[kind]}**: {size['documents']:,} of {size['characters']:,} characters, {size['sub_tokens']:,} sub-tokens"
+        sizes = ", ".join(f"{what} {size[what.replace('-', '_')]:,}" for what in ("documents", "characters", "sub-tokens"))
+        title = f"**{KIND_NAMES[kind]}** ({sizes})"
         limits = ", ".join(f"{name} {median(by_kind[kind]):,.0f}" for name, by_kind in ceilings.items() if kind in by_kind)
         tables.append(f"{title}\n\n{markdown_table(header, rows)}\n\nCeilings in the same rounds, sub-tokens/s: {limits}.")
     machine = result["machine"]

@@ -194,6 +194,7 @@ def test_ratios_are_taken_within_a_round(benchmark_path):
     # 10, 20 and 10 times as fast as stock in the same round; 1000/2000, 200/400 and 500/1000 of the ceiling.
     assert "| **ours**, ONNX int8 | 50 | 500 | 10.0 | 10.0–20.0 | 50% | 100 | 0.500 |" in shown
     assert "Left out: a, b (none)." in shown
+    assert "**Articles** (documents 10, characters 400, sub-tokens 100)" in shown
     assert set(SYSTEM_NAMES) == set(SYSTEMS)
     assert set(TRAINING_NAMES) == set(TRAININGS)
 
