@@ -101,7 +101,7 @@ def speed_table(result: dict[str, Any]) -> str:
             rows.append(
                 [
                     SYSTEM_NAMES[name],
-                    f"{median(own) * row['documents'] / row['sub_tokens']:.3g}",
+                    f"{float(f'{median(own) * row['documents'] / row['sub_tokens']:.3g}'):,g}",
                     round(median(own)),
                     f"{median(ratios):.1f}" if ratios else "",
                     f"{min(ratios):.1f}–{max(ratios):.1f}" if ratios else "",

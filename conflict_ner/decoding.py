@@ -41,14 +41,14 @@ def viterbi(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     rows = (row for first in range(0, len(scores), 4096) for row in scores[first : first + 4096].tolist())
     best = [score if tag % 2 or not tag else -np.inf for tag, score in enumerate(next(rows))]
     tag_ids = range(len(best))
-    came_from: list[bytes] = []
+    came_from: list[bytearray] = []
     for row in rows:
         source = best.index(max(best))  # `O` and `B-X` may follow anything
-        sources = [source] * len(row)
+        sources = bytearray([source] * len(row))
         for inside in tag_ids[2::2]:
             sources[inside] = inside - 1 if best[inside - 1] >= best[inside] else inside
         best = [best[sources[tag]] + row[tag] for tag in tag_ids]
-        came_from.append(bytes(sources))
+        came_from.append(sources)
     path = [best.index(max(best))]
     for sources in reversed(came_from):
         path.append(sources[path[-1]])
