@@ -83,6 +83,11 @@ def peers_table(result: dict[str, Any]) -> str:
     return "\n\n".join([*parts, f"    {result['command']}"])
 
 
+def rounded(rate: float) -> str:
+    """Return a rate with three digits that count, thousands marked."""
+    return f"{float(f'{rate:.3g}'):,g}"
+
+
 def speed_table(result: dict[str, Any]) -> str:
     """Return a table per kind of text; ratios are medians of the ratios within each round, with their extremes."""
     header = [
@@ -101,7 +106,7 @@ def speed_table(result: dict[str, Any]) -> str:
             rows.append(
                 [
                     SYSTEM_NAMES[name],
-                    f"{float(f'{median(own) * row['documents'] / row['sub_tokens']:.3g}'):,g}",
+                    rounded(median(own) * row["documents"] / row["sub_tokens"]),
                     round(median(own)),
                     f"{median(ratios):.1f}" if ratios else "",
                     f"{min(ratios):.1f}–{max(ratios):.1f}" if ratios else "",
