@@ -2,7 +2,7 @@
 
     python -m conflict_ner.export models/conflict-minilm
 
-Weights are quantized to int8 per channel, activations on the fly (dynamic quantization: a calibrated static one loses too many mentions).
+`quantization` says how int8 stays close (dynamic quantization; a calibrated static one loses too many mentions).
 Nothing is left behind unless the float32 export gives torch's logits within TOLERANCE; what int8 changes is measured and recorded.
 """
 
@@ -15,19 +15,22 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import AutoModelForTokenClassification
 from transformers.utils import logging as transformers_logging
 
 from conflict_ner.errors import InputError, exit_2_on_bad_input
 from conflict_ner.model_folder import ONNX_FP32, ONNX_INT8, ONNX_RECORD, ModelFolder, open_model
 from conflict_ner.runs import prepare_output, versions, write_json
+from conflict_ner.showcase import sample_articles
 from conflict_ner.tagger import Tagger
+from conflict_ner.windows import tokenize
 
 TOLERANCE = 1e-3  # of a float32 logit
 OPSET = 20  # the last in which every operator of every encoder family runs as exported (23's RotaryEmbedding does not broadcast)
@@ -99,7 +102,7 @@ def parity(folder: ModelFolder) -> dict[str, Any]:
 
 def _write_graphs(folder: ModelFolder, part: Path) -> None:
     """Write `model.onnx` and its int8 copy; onnxruntime fuses what it can when it loads them."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from conflict_ner.quantization import quantize
 
     # Attention written out: below opset 23, torch's own operator is exported with guards against NaN that cost time.
     model = AutoModelForTokenClassification.from_pretrained(folder.path, dtype=torch.float32, attn_implementation="eager").eval()
@@ -121,8 +124,14 @@ def _write_graphs(folder: ModelFolder, part: Path) -> None:
     assert program is not None, "dynamo=True returns a program"
     fp32, int8 = part / ONNX_FP32.name, part / ONNX_INT8.name
     program.save(str(fp32), external_data=False)
-    # Embeddings (Gather) too: a quarter of the file, and dev F1 the same. Unsigned weights would miss the AMX kernels.
-    quantize_dynamic(fp32, int8, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gather"])
+    quantize(fp32, int8, list(_windows(folder)))
+
+
+def _windows(folder: ModelFolder) -> Iterator[NDArray[np.int64]]:
+    """Yield the windows of the sample articles as the encoder reads them, each (1, seq)."""
+    for tokens in tokenize(folder.tokenizer, [document.text for document in sample_articles()]):
+        for window in folder.windows.cut(len(tokens.ids), len(folder.before) + len(folder.after)):
+            yield np.array([folder.before + tokens.ids[window.start : window.end] + folder.after])
 
 
 def _sha256(file: Path) -> str:
