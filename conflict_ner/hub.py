@@ -6,6 +6,7 @@ The token comes from the environment (HF_TOKEN) or `hf auth login`, and goes now
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ import httpx2
 import yaml
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils import disable_progress_bars, enable_progress_bars, validate_repo_id
 from huggingface_hub.utils import logging as client_logging
-from huggingface_hub.utils import validate_repo_id
 
 from conflict_ner.errors import InputError
 from conflict_ner.runs import CARD
@@ -61,6 +62,7 @@ def publish_folder(folder: Path, repository: Repository, message: str, owned: Se
     """
     api, repo_id, kind = HfApi(), repository.id, repository.kind
     client_logging.set_verbosity_error()  # it retries in words; what fails in the end is said once, here
+    (enable_progress_bars if sys.stderr.isatty() else disable_progress_bars)()
     additions = [CommitOperationAdd(str(file.relative_to(folder)), file) for file in sorted(folder.rglob("*")) if file.is_file()]
     with one_sentence(repository):
         api.create_repo(repo_id, repo_type=kind, private=repository.private or None, space_sdk=_sdk(folder, repository), exist_ok=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from conflict_ner import __version__
 from conflict_ner.hub import Repository, check_repository, check_token, publish_folder, tag_version
-from conflict_ner.readback import check_published, entities
+from conflict_ner.readback import check_same, entities, load_back
 from conflict_ner.release import DATASET_PATTERNS, MODEL_PATTERNS, sample_texts, stage_dataset, stage_model, staged_files
 from conflict_ner.runs import CARD
 
@@ -55,7 +55,7 @@ def upload(repository: Repository, staged: Path, console: Console) -> None:
     owned = MODEL_PATTERNS if repository.kind == "model" else DATASET_PATTERNS
     commit = publish_folder(staged, repository, f"conflict-ner {__version__}", owned)
     if texts:
-        check_published(repository.id, commit.oid, texts, expected)
+        check_same(repository.id, commit.oid, load_back(repository.id, commit.oid, texts), expected)
         console.print(f"loaded back by its id: the same entities in {len(texts)} test documents")
     tag = f"v{__version__}"
     if not (repository.create_pr or repository.revision) and not tag_version(repository, commit.oid, tag):

@@ -22,36 +22,45 @@ Entities = list[list[list[int | str]]]  # per text, per entity: start, end, labe
 
 def entities(model: str | Path, texts: Sequence[str], revision: str | None = None) -> dict[str, Entities]:
     """Return what a model folder or Hub id finds, by each way of loading it that the card describes."""
-    from transformers import pipeline
+    from transformers.utils import logging as transformers_logging
 
     from conflict_ner.tagger import Tagger
 
+    transformers_logging.disable_progress_bar()
     found: dict[str, Entities] = {}
     for backend in ("torch", "onnx-fp32", "onnx"):
         tagger = Tagger.from_pretrained(model, backend=backend, device="cpu", revision=revision)
         found[backend] = [[[span.start, span.end, span.label] for span in spans] for spans in tagger.tag(texts)]
+
+    from transformers import pipeline
+
     stock = pipeline("token-classification", model=str(model), revision=revision, aggregation_strategy="simple", device="cpu")
     found["pipeline"] = [[[row["start"], row["end"], row["entity_group"]] for row in stock(text)] for text in texts]
     return found
 
 
-def check_published(repo_id: str, commit: str, texts: Sequence[str], expected: dict[str, Entities]) -> None:
-    """Load `repo_id` at `commit` from the Hub into a cache of its own; raises InputError unless it finds `expected` in `texts`."""
+def load_back(repo_id: str, commit: str, texts: Sequence[str]) -> dict[str, Entities]:
+    """Return what `repo_id` at `commit` finds in `texts`, fetched into a cache of its own; raises InputError when it cannot be loaded."""
     with tempfile.TemporaryDirectory() as empty:
-        # What could lead to files that are on this machine already: caches, and a folder named like the id in the working directory.
+        # Nothing may lead to files that are on this machine: no cache, and no folder named like the id in the working directory.
         environment = {name: value for name, value in os.environ.items() if not name.endswith(("_CACHE", "_OFFLINE", "_TOKEN_PATH"))}
         environment |= {"HF_HOME": empty, "HF_TOKEN": get_token() or "", "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
         command = [sys.executable, "-m", "conflict_ner.readback", repo_id, commit]
         done = subprocess.run(
-            command, input=json.dumps(texts), capture_output=True, text=True, env=environment, cwd=empty, encoding="utf-8", check=False
+            command, input=json.dumps(texts), capture_output=True, encoding="utf-8", env=environment, cwd=empty, check=False
         )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise InputError(f"{repo_id}: was uploaded as {commit[:12]}, but cannot be loaded back ({reason}); it is not tagged, publish again")
-    found = json.loads(done.stdout)
+        raise InputError(f"{repo_id}: is there as {commit[:12]}, but cannot be loaded back ({reason}); it is not tagged, publish again")
+    found: dict[str, Entities] = json.loads(done.stdout)
+    return found
+
+
+def check_same(repo_id: str, commit: str, found: dict[str, Entities], expected: dict[str, Entities]) -> None:
+    """Raise InputError unless what was loaded back finds what the folder finds, in every way."""
     if different := [way for way in expected if found.get(way) != expected[way]]:
         ways = ", ".join(different)
-        raise InputError(f"{repo_id}: what came back as {commit[:12]} finds other entities than the folder ({ways}); it is not tagged")
+        raise InputError(f"{repo_id}: {commit[:12]} finds other entities than its folder ({ways}); it is not tagged, publish again")
 
 
 if __name__ == "__main__":

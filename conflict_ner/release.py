@@ -15,6 +15,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from datasets import disable_progress_bars
+
 from conflict_ner.corpus import corpus_files, read_documents
 from conflict_ner.corpus.__main__ import read_splits
 from conflict_ner.corpus.export import export as export_corpus
@@ -81,6 +83,7 @@ def stage_dataset(corpus: Path, staged: Path) -> None:
     if not _is_ours(corpus):
         raise InputError(f"{corpus}: holds spans for texts that are not ours to ship; name a corpus of our own articles")
     splits, labels = read_splits(corpus)
+    disable_progress_bars()
     export_corpus(splits, labels, staged)
     _copy(corpus, ["labels.json"], staged)
     _copy(corpus.parent, [CARD, "GUIDELINES.md"], staged)

@@ -239,7 +239,6 @@ def hub_environment(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> dict[
         "HF_ENDPOINT": hub.endpoint,
         "HF_HOME": str(tmp_path_factory.mktemp("home")),
         "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_TOKEN": ALICE,
         "NO_PROXY": "127.0.0.1,localhost",
     }
