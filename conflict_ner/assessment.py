@@ -54,6 +54,7 @@ def assess(arguments: Namespace, console: Console) -> None:
     predicted = found[arguments.data]
     extra: dict[str, Any] = {
         "backend": source.backend.name if isinstance(source, Tagger) else None,
+        "weights_sha256": source.model.weights_sha256 if isinstance(source, Tagger) else None,
         "stock_pipeline": stock_pipeline(arguments.model, source, documents, predicted, console) if arguments.stock_pipeline else None,
         "comparison": None,
         "learning_curve": curve_of(folder, scores[arguments.data]),

@@ -27,6 +27,7 @@ class TorchBackend:
             raise InputError(f"device {device!r} cannot be used here ({str(error).splitlines()[0]}); name cpu or cuda") from None
         on_gpu = self.device.type == "cuda"
         self.workers, self.tokens_per_batch = (2, 65_536) if on_gpu else (1, 4096)
+        bars = transformers_logging.is_progress_bar_enabled()
         transformers_logging.disable_progress_bar()  # loading takes less time than reading its bar
         try:
             dtype = torch.bfloat16 if on_gpu else torch.float32
@@ -37,7 +38,8 @@ class TorchBackend:
                 "name a folder that train.py finished"
             ) from error
         finally:
-            transformers_logging.enable_progress_bar()
+            if bars:
+                transformers_logging.enable_progress_bar()
         self.model = model.to(self.device).eval()
 
     def logits(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:

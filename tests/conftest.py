@@ -9,7 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one worker per core: more threads would only wait for each other
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,9 +36,12 @@ from transformers import (
 from conflict_ner.corpus import write_documents
 from conflict_ner.documents import Document, Span
 from conflict_ner.labels import LabelSet
+from tests.hub_server import Hub
 
 settings.register_profile("shared machine", deadline=None)  # time limits are for benchmarks
 settings.load_profile("shared machine")
+
+ALICE, BOB = "hf_" + "alice" * 7, "hf_" + "bob" * 11  # tokens of the two users of `hub`, shaped like real ones
 
 FAMILIES = ("wordpiece", "bytelevel-bpe", "unigram")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
@@ -218,3 +221,24 @@ use_cpu: true
 """
     )
     return path
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    """A Hub on this machine with two users."""
+    server = Hub({ALICE: "alice", BOB: "bob"})
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def hub_environment(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a process needs to take `hub` for the Hugging Face Hub: its client is told by the environment alone, and has no cache."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return kept | {
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path_factory.mktemp("home")),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_TOKEN": ALICE,
+        "NO_PROXY": "127.0.0.1,localhost",
+    }

@@ -48,6 +48,7 @@ def test_evaluate_writes_metrics_and_card_from_what_the_tagger_found(run, tmp_pa
     assert metrics["data"]["counts"]["documents"] == 5
     assert len(metrics["data"]["sha256"]) == 64
     assert metrics["model"] == str(run)
+    assert metrics["weights_sha256"] == Tagger.from_pretrained(run).model.weights_sha256
     assert metrics["versions"]["transformers"]
     assert metrics["stock_pipeline"]["documents"] == 5
     assert 0.5 < metrics["stock_pipeline"]["f1_between"] <= 1
