@@ -26,7 +26,7 @@ ONE_SIDED = 0.1  # the lowest value is nearer to zero than this share of the hig
 Array = NDArray[np.float32]
 
 
-def quantize(source: Path, target: Path, batches: Sequence[Array]) -> None:
+def quantize(source: Path, target: Path, batches: Sequence[NDArray[np.int64]]) -> None:
     """Write the int8 copy of a graph; `batches` are input ids, each (1, seq), of texts like those that will be read."""
     model = onnx.load(source)
     _tame(model, _values(model, batches))
@@ -47,7 +47,7 @@ def _products(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
     return products
 
 
-def _values(model: onnx.ModelProto, batches: Sequence[Array]) -> dict[str, Array]:
+def _values(model: onnx.ModelProto, batches: Sequence[NDArray[np.int64]]) -> dict[str, Array]:
     """Return what each product's input is over `batches`: (sub-tokens, channels)."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
@@ -94,5 +94,6 @@ def _factor(found: Array, matrices: Sequence[Array]) -> Array:
     """Return the factor of each channel, geometric mean 1: root of its largest input over its largest weight."""
     largest = np.maximum(np.abs(found).max(axis=0), 1e-5)
     weight = np.maximum(np.max([np.abs(matrix).max(axis=1) for matrix in matrices], axis=0), 1e-5)
-    factor = np.sqrt(largest / weight)
-    return (factor / np.exp(np.log(factor).mean())).astype(np.float32)
+    factor: Array = np.sqrt(largest / weight)
+    factor /= np.exp(np.log(factor).mean())
+    return factor
