@@ -3,7 +3,7 @@
 Examples:
     python publish.py models/conflict-minilm OWNER/NAME --dry_run
     python publish.py models/conflict-minilm OWNER/NAME --private
-    python publish.py models/conflict-minilm OWNER/NAME --dataset OWNER/DATA
+    python publish.py models/conflict-minilm OWNER/NAME --dataset OWNER/DATA --space OWNER/SPACE
 
 The token is that of `hf auth login`, or HF_TOKEN. Nothing is sent before everything has been checked.
 """
@@ -30,6 +30,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--revision", metavar="BRANCH", help="publish to a branch other than main, which is made if need be")
     parser.add_argument("--license", metavar="ID", help="declare this licence on the card; default: the run's")
     parser.add_argument("--dataset", metavar="OWNER/DATA", help="also publish data/conflict, as Parquet")
+    parser.add_argument("--space", metavar="OWNER/SPACE", help="also publish a static page of tagged samples and the error report")
     parser.add_argument("--dry_run", action="store_true", help="check everything, list the files and show the card; send nothing")
     return parser.parse_args(argv)
 

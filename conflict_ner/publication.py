@@ -13,8 +13,10 @@ from conflict_ner.hub import Repository, check_repository, check_token, publish_
 from conflict_ner.readback import check_same, entities, load_back
 from conflict_ner.release import DATASET_PATTERNS, MODEL_PATTERNS, sample_texts, stage_dataset, stage_model, staged_files
 from conflict_ner.runs import CARD
+from conflict_ner.space import build_space
 
 CORPUS = Path("data/conflict")
+OWNED = {"model": MODEL_PATTERNS, "dataset": DATASET_PATTERNS, "space": ("*.html",)}  # what an earlier publication may have left
 
 
 def publish(arguments: Namespace, console: Console) -> None:
@@ -23,16 +25,22 @@ def publish(arguments: Namespace, console: Console) -> None:
     repositories = [Repository(arguments.repo_id, "model", *options)]
     if arguments.dataset:
         repositories.append(Repository(arguments.dataset, "dataset", *options))
+    if arguments.space:
+        repositories.append(Repository(arguments.space, "space", *options))
     for repository in repositories:
         check_repository(repository)
     if not arguments.dry_run:
         check_token()
     with tempfile.TemporaryDirectory(prefix="publish-") as temporary:
-        stage_model(arguments.model, arguments.repo_id, Path(temporary, "model"), arguments.license)
+        model = Path(temporary, arguments.repo_id.rpartition("/")[2])  # its name stands on the Space's page
+        stage_model(arguments.model, arguments.repo_id, model, arguments.license)
+        folders = {"model": model, "dataset": Path(temporary, "of a dataset"), "space": Path(temporary, "of a space")}
         if arguments.dataset:
-            stage_dataset(CORPUS, Path(temporary, "dataset"))
+            stage_dataset(CORPUS, folders["dataset"])
+        if arguments.space:
+            build_space("static", model, folders["space"])
         for repository in repositories:
-            staged = Path(temporary, repository.kind)
+            staged = folders[repository.kind]
             show(repository, staged, console)
             if arguments.dry_run:
                 console.print("\n" + (staged / CARD).read_text(encoding="utf-8"), markup=False)
@@ -52,8 +60,7 @@ def upload(repository: Repository, staged: Path, console: Console) -> None:
     """Publish one staged folder, load a model back, tag it on main, and only then say that it is there."""
     texts = sample_texts(staged) if repository.kind == "model" else []
     expected = entities(staged, texts) if texts else {}
-    owned = MODEL_PATTERNS if repository.kind == "model" else DATASET_PATTERNS
-    commit = publish_folder(staged, repository, f"conflict-ner {__version__}", owned)
+    commit = publish_folder(staged, repository, f"conflict-ner {__version__}", OWNED[repository.kind])
     if texts:
         check_same(repository.id, commit.oid, load_back(repository.id, commit.oid, texts), expected)
         console.print(f"loaded back by its id: the same entities in {len(texts)} test documents")

@@ -107,7 +107,7 @@ HEAVY = {
     },
     "hub": {"errors", "runs"},
     "readback": {"errors", "tagger"},
-    "publication": {"conflict_ner", "hub", "readback", "release", "runs"},
+    "publication": {"space", "conflict_ner", "hub", "readback", "release", "runs"},
     "sources": {"corpus", "documents", "errors", "predictions", "scoring", "tagger"},
     "demo": {"errors", "outputs", "showcase", "tagger", "terminal"},
     "space": {"errors", "model_folder", "runs", "showcase", "tagger", "terminal", "webpage"},

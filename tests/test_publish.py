@@ -65,13 +65,17 @@ def run_script(environment, *arguments):
 
 @pytest.mark.slow
 def test_what_was_published_can_be_loaded_by_its_id(finished, hub, hub_environment, tmp_path, monkeypatch):
-    done = run_script(hub_environment, finished, "alice/tiny", "--dataset", "alice/corpus")
+    done = run_script(hub_environment, finished, "alice/tiny", "--dataset", "alice/corpus", "--space", "alice/show")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "loaded back by its id: the same entities in 5 test documents" in done.stdout
     assert ALICE not in done.stdout + done.stderr
     repo = hub.repos["model", "alice/tiny"]
     assert set(repo.files()) == PUBLISHED | {".gitattributes"}
+    page = hub.repos["space", "alice/show"].files()
+    assert set(page) == {".gitattributes", "README.md", "index.html", "report.html"}
+    assert b"<mark" in page["index.html"]
+    assert b"sdk: static" in page["README.md"]
     assert repo.resolve(f"v{__version__}") == repo.resolve("main")
     assert not [path for path, content in repo.files().items() if isinstance(content, bytes) and ALICE.encode() in content]
     assert hub.tokens_seen_by_storage == []
