@@ -6,6 +6,7 @@ code 2. Every other exception is a bug of ours and keeps its traceback.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import os
 import sys
@@ -60,8 +61,9 @@ def read_text(path: Path) -> str:
 
 def decode_utf8(content: bytes, name: Path | str, first_line: int = 1) -> str:
     """Return UTF-8 bytes as text, a byte-order mark left out; raises InputError naming the line of the first other byte."""
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = first_line + content[: error.start].count(b"\n")
         raise InputError.at(name, line, f"byte {content[error.start]:#04x} is not UTF-8; save the file as UTF-8") from None

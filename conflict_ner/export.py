@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import logging
 import os
 import shutil
@@ -60,32 +61,35 @@ def export(name: str | Path) -> dict[str, Any]:
     """Write `onnx/` into the model folder and return its record: checksums, sizes and parity; raises InputError when it cannot be done."""
     if not Path(name).is_dir():
         raise InputError(f"{name}: there is no such folder; name one that train.py finished")
+    if missing := [package for package in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(package) is None]:
+        raise InputError(f"the export needs {', '.join(missing)}, not installed here: pip install 'conflict-ner[onnx]'")
     folder = open_model(name)
     weights = sum(file.stat().st_size for file in folder.path.glob("model*.safetensors"))
     prepare_output(folder.path, bytes_needed=4 * weights)
     with tempfile.TemporaryDirectory(dir=folder.path, prefix="onnx-part-") as temporary:
-        part = Path(temporary)
-        _write_graphs(folder, part)
-        files = {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in sorted(part.glob("*.onnx"))}
-        record: dict[str, Any] = {"weights_sha256": folder.weights_sha256, "files": files, "opset": OPSET, "versions": versions()}
-        target = folder.path / ONNX_RECORD.parent
-        shutil.rmtree(target, ignore_errors=True)
+        # A folder like the model's, in which the export is tried before it takes the place of an earlier one.
+        trial = Path(temporary)
+        for file in folder.path.glob("*.*"):
+            if file.suffix in (".json", ".safetensors"):
+                (trial / file.name).symlink_to(file.resolve())
+        target = trial / ONNX_RECORD.parent
         target.mkdir()
-        for file in files:
-            os.replace(part / file, target / file)
-    write_json(folder.path / ONNX_RECORD, record)
-    record["parity"] = parity(folder)
-    if record["parity"]["fp32_max_difference"] > TOLERANCE:
-        shutil.rmtree(target)
-        difference = record["parity"]["fp32_max_difference"]
-        raise InputError(f"{name}: the ONNX graph's logits differ from torch's by {difference:.2g}; this architecture cannot be exported")
-    write_json(folder.path / ONNX_RECORD, record)
+        _write_graphs(folder, target)
+        files = {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in sorted(target.glob("*.onnx"))}
+        record: dict[str, Any] = {"weights_sha256": folder.weights_sha256, "files": files, "opset": OPSET, "versions": versions()}
+        write_json(trial / ONNX_RECORD, record)
+        record["parity"] = parity(trial)
+        if (difference := record["parity"]["fp32_max_difference"]) > TOLERANCE:
+            raise InputError(f"{name}: ONNX logits differ from torch's by {difference:.2g}; this architecture cannot be exported")
+        write_json(trial / ONNX_RECORD, record)
+        shutil.rmtree(folder.path / ONNX_RECORD.parent, ignore_errors=True)
+        os.replace(target, folder.path / ONNX_RECORD.parent)
     return record
 
 
-def parity(folder: ModelFolder) -> dict[str, Any]:
+def parity(folder: Path) -> dict[str, Any]:
     """Return the largest differences of logits from torch on PROBES, and whether the fp32 export finds the same entities."""
-    taggers = {backend: Tagger.from_pretrained(folder.path, backend=backend, device="cpu") for backend in ("torch", "onnx-fp32", "onnx")}
+    taggers = {backend: Tagger.from_pretrained(folder, backend=backend, device="cpu") for backend in ("torch", "onnx-fp32", "onnx")}
     scored = {backend: tagger.score(PROBES) for backend, tagger in taggers.items()}
     found = {backend: tagger.tag(PROBES) for backend, tagger in taggers.items()}
 

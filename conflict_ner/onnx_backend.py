@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from conflict_ner.errors import InputError
 from conflict_ner.model_folder import ONNX_FP32, ONNX_INT8, ONNX_RECORD, ModelFolder
 from conflict_ner.runs import read_json
+
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of processor time in each period, or `max`
 
 
 class OnnxBackend:
@@ -44,10 +47,26 @@ class OnnxBackend:
 
     def logits(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the logits of a padded batch: (batch, seq) and (batch, seq) -> (batch, seq, num_tags)."""
+        if self.name == "onnx-fp32":
+            return self._run(input_ids, attention_mask)
+        # One window at a time: int8 steps are spread over all that is computed at once, so neighbours would change a window's results.
+        lengths = attention_mask.sum(axis=1).tolist()
+        rows = [self._run(input_ids[k : k + 1, :length], attention_mask[k : k + 1, :length])[0] for k, length in enumerate(lengths)]
+        scores = np.zeros((*input_ids.shape, rows[0].shape[-1]), dtype=np.float32)
+        for padded, row in zip(scores, rows, strict=True):
+            padded[: len(row)] = row
+        return scores
+
+    def _run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         scores: NDArray[np.float32] = self.session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})[0]
         return scores
 
 
 def usable_cores() -> int:
     """Return how many cores this process may use, which in a container may be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = CPU_LIMIT.read_text(encoding="ascii").split()
+        return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return cores

@@ -207,8 +207,13 @@ def _backend_for(folder: ModelFolder, device: str | None) -> str:
     if importlib.util.find_spec("onnxruntime") is None:
         log.warning("%s has a fast int8 export; install onnxruntime to use it (pip install 'conflict-ner[onnx]')", folder.name)
         return "torch"
-    if device is None and (shutil.which("nvidia-smi") or Path("/dev/nvidia0").exists()):
-        import torch
+    return "torch" if device is None and gpu_is_here() else "onnx"
 
-        return "torch" if torch.cuda.is_available() else "onnx"
-    return "onnx"
+
+def gpu_is_here() -> bool:
+    """Tell whether torch can use a GPU, without importing torch where none can be."""
+    if not shutil.which("nvidia-smi") and not Path("/dev/nvidia0").exists():
+        return False
+    import torch
+
+    return torch.cuda.is_available()

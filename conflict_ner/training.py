@@ -37,7 +37,7 @@ from conflict_ner.windows import WindowSize, special_frame, tokenize
 
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(\[A-Z0-9])|\n\s*\n")
 BETWEEN_DOCUMENTS = "\n\n"
-ROOM_FOR_SPECIALS = 8  # of a window, and for the sub-tokens some tokenizers make of line breaks
+ROOM_FOR_SPECIALS = 4  # of a window
 LONGEST_MODEL_INPUT = 100_000  # tokenizers without a limit carry 1e30
 
 
@@ -91,8 +91,11 @@ def join_documents(documents: Sequence[Document], tokenizer: PreTrainedTokenizer
     order = sorted(documents, key=lambda document: text_sha256(document.id))
     joined: list[Document] = []
     free = 0
+    between = len(
+        tokenizer(f"a{BETWEEN_DOCUMENTS}a", add_special_tokens=False)["input_ids"]
+    )  # at least what some tokenizers make of line breaks
     for document, tokens in zip(order, tokenize(tokenizer.backend_tokenizer, [d.text for d in order]), strict=True):
-        free -= len(tokens.ids)
+        free -= len(tokens.ids) + between
         if joined and free >= 0:
             before = joined.pop()
             start = len(before.text) + len(BETWEEN_DOCUMENTS)

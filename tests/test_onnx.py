@@ -7,8 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from conflict_ner import Tagger
+from conflict_ner import Tagger, onnx_backend
 from conflict_ner import tagger as tagger_module
 from conflict_ner.errors import InputError
 from conflict_ner.export import TOLERANCE, export, main
@@ -57,7 +59,7 @@ def test_fp32_gives_torchs_logits_and_entities_whatever_the_batch(exported, monk
 
 
 def test_int8_is_near_and_chosen_by_itself(exported, monkeypatch):
-    monkeypatch.setattr(tagger_module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(tagger_module, "gpu_is_here", lambda: False)
     tagger = Tagger.from_pretrained(exported)
     assert tagger.backend.name == "onnx-int8"
     difference = max(
@@ -66,6 +68,21 @@ def test_int8_is_near_and_chosen_by_itself(exported, monkeypatch):
     )
     assert 0 < difference < 0.5
     assert Tagger.from_pretrained(exported, device="cpu").backend.name == "onnx-int8"
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(st.lists(st.lists(st.sampled_from(["T-72B3 ", "army ", "Port Azur, ", "\n", "🚀", "x" * 90]), max_size=30).map("".join), max_size=6))
+def test_int8_gives_a_text_the_same_spans_whatever_is_tagged_with_it(exported, texts):
+    tagger = Tagger.from_pretrained(exported, backend="onnx")
+    assert tagger.tag(texts) == [tagger.tag([text])[0] for text in texts]
+
+
+@pytest.mark.parametrize(("limit", "most"), [("max 100000", 64), ("200000 100000", 2), ("50000 100000", 1), ("nonsense", 64)])
+def test_a_containers_limit_of_processor_time_counts(tmp_path, monkeypatch, limit, most):
+    (tmp_path / "cpu.max").write_text(limit)
+    monkeypatch.setattr(onnx_backend, "CPU_LIMIT", tmp_path / "cpu.max")
+    monkeypatch.setattr(onnx_backend.os, "sched_getaffinity", lambda process: set(range(64)))
+    assert onnx_backend.usable_cores() == most
 
 
 def test_without_an_export_torch_computes(wild_model):
@@ -103,11 +120,19 @@ def test_onnx_runs_on_the_cpu_only(exported):
         Tagger.from_pretrained(exported, backend="onnx", device="cuda")
 
 
-def test_a_graph_that_gives_other_logits_is_not_kept(model, monkeypatch, capsys):
+def test_a_graph_that_gives_other_logits_does_not_replace_a_good_one(model, monkeypatch, capsys):
+    before = {file.name: file.read_bytes() for file in (model / "onnx").iterdir()}
     monkeypatch.setattr("conflict_ner.export.TOLERANCE", -1.0)
     assert main([str(model)]) == 2
     assert "cannot be exported" in capsys.readouterr().err
-    assert not (model / "onnx").exists()
+    assert {file.name: file.read_bytes() for file in (model / "onnx").iterdir()} == before
+    assert not list(model.glob("onnx-part-*"))
+
+
+def test_without_its_packages_the_export_says_what_to_install(model, monkeypatch, capsys):
+    monkeypatch.setattr("conflict_ner.export.importlib.util.find_spec", lambda name: None)
+    assert main([str(model)]) == 2
+    assert "pip install 'conflict-ner[onnx]'" in capsys.readouterr().err
 
 
 def test_the_command_line_says_what_it_wrote(model, capsys):
