@@ -28,6 +28,8 @@ def assess(arguments: Namespace, console: Console) -> None:
     folder = Path(arguments.model)
     if not arguments.output and not folder.is_dir():
         raise InputError("--output is needed: name the folder for metrics.json and report.html, since the model is no folder of its own")
+    if not arguments.output and arguments.backend != "torch":
+        raise InputError(f"--output is needed: the model folder's scores are those of its weights, not of --backend {arguments.backend}")
     output = Path(arguments.output or folder)
     prepare_output(output)
     if (output / PREDICTIONS).resolve() == folder.resolve():

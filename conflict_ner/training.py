@@ -91,9 +91,8 @@ def join_documents(documents: Sequence[Document], tokenizer: PreTrainedTokenizer
     order = sorted(documents, key=lambda document: text_sha256(document.id))
     joined: list[Document] = []
     free = 0
-    between = len(
-        tokenizer(f"a{BETWEEN_DOCUMENTS}a", add_special_tokens=False)["input_ids"]
-    )  # at least what some tokenizers make of line breaks
+    # More than some tokenizers make of line breaks, never less.
+    between = len(tokenizer(f"a{BETWEEN_DOCUMENTS}a", add_special_tokens=False)["input_ids"])
     for document, tokens in zip(order, tokenize(tokenizer.backend_tokenizer, [d.text for d in order]), strict=True):
         free -= len(tokens.ids) + between
         if joined and free >= 0:

@@ -148,6 +148,14 @@ def refused(capsys, main, *arguments):
     return error
 
 
+def test_scores_of_another_backend_do_not_replace_those_of_the_weights(run, tmp_path, capsys):
+    write_documents(DEV, tmp_path / "test.md")
+    data = ["--data", tmp_path / "test.md"]
+    assert "--output is needed" in refused(capsys, evaluate.main, "--model", run, *data, "--backend", "auto")
+    assert evaluate.main(["--model", str(run), *map(str, data), "--backend", "auto", "--output", str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out/metrics.json").read_text())["backend"] == "torch", "there is no export"
+
+
 def test_evaluate_refuses_what_it_cannot_score(run, tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()
