@@ -72,6 +72,8 @@ HEAVY = {
     "temperature": {"calibration", "corpus", "decoding", "documents", "errors", "runs", "tagger"},
     "torch_backend": {"errors", "model_folder"},
     "tagger": {"decoding", "documents", "errors", "model_folder", "onnx_backend", "torch_backend", "windows"},
+    "ray_work": {"errors", "inputs", "job", "outputs", "tables", "tagger", "tagging"},
+    "ray_engine": {"errors", "inputs", "job", "journal", "model_folder", "onnx_backend", "ray_work", "tagging"},
     "export": {"errors", "model_folder", "runs", "tagger"},
     "corpus.export": {"corpus.conll", "documents", "labels"},
     "corpus.__main__": {"corpus", "corpus.export", "corpus.quality", "documents", "errors", "labels"},
