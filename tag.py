@@ -6,6 +6,7 @@ Examples:
     zcat reports.txt.gz | python tag.py --model models/conflict-minilm --lines
     python tag.py --model models/conflict-minilm --text_column body --id_column url --output entities.parquet news.csv more.jsonl.gz
     python tag.py --model models/conflict-minilm --output entities.jsonl --resume reports/
+    python tag.py --model models/conflict-minilm --output entities/ --engine ray --address auto reports/
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--text_column", default="text", metavar="NAME", help="column or key with the text (default: text)")
     parser.add_argument("--id_column", metavar="NAME", help="column or key with the id (default: id if there is one, else file:row)")
     parser.add_argument("--no_text", action="store_true", help="leave the whole texts out of jsonl and parquet; mentions stay")
-    least = "leave out spans with a lower score, 0 to 1 (default 0); the thresholds in report.html say what that costs"
-    parser.add_argument("--min_score", type=float, default=0.0, metavar="S", help=least)
+    parser.add_argument("--min_score", type=float, default=0.0, metavar="S", help="leave out spans below it; report.html has its cost")
+    ray = parser.add_argument_group("beyond one machine, with --engine ray")
+    ray.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: Ray Data's workers tag, OUT is a folder of parts")
+    ray.add_argument("--address", help="of the Ray cluster; default: what RAY_ADDRESS says, else this machine alone")
+    ray.add_argument("--workers", type=int, metavar="N", help="default: one per GPU, without GPUs one per --cores_per_worker cores")
+    ray.add_argument("--cores_per_worker", type=int, default=2, metavar="N", help="default: 2")
     return parser.parse_args(argv)
 
 
@@ -56,7 +61,7 @@ def planned(arguments: argparse.Namespace) -> Job:
         output=output,
         format=chosen_format(arguments.format, output, not arguments.no_text),
         keep_text=not arguments.no_text,
-        **{name: getattr(arguments, name) for name in ("model", "revision", "backend", "min_score", "resume")},
+        **{name: getattr(arguments, name) for name in ("model", "revision", "backend", "min_score", "resume", "engine")},
     )
     job.check()
     return job
@@ -67,6 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Tag; exit code 0, 2 for input that cannot be used, 130 when interrupted."""
     arguments = parse(argv)
     job = planned(arguments)
+    if job.engine == "ray":
+        from conflict_ner.ray_engine import Cluster, run_on_ray
+
+        return run_on_ray(job, Cluster(arguments.address, arguments.workers, arguments.cores_per_worker, arguments.device))
     try:
         with stop_on_interrupt() as stop:
             tagger = Tagger.from_pretrained(arguments.model, arguments.backend, arguments.device, arguments.revision)

@@ -20,7 +20,7 @@ class Job:
     """What is tagged by which model, and how it is written.
 
     `model` is what the user named, `revision` a Hub commit or the start of the weights' checksum; every row carries both. `output`
-    None is standard output; `backend` None leaves the choice to the tagger.
+    None is standard output; with the engine `ray`, it is a folder of part files. `backend` None leaves the choice to the tagger.
     """
 
     files: Sequence[str]
@@ -33,6 +33,7 @@ class Job:
     min_score: float = 0.0
     keep_text: bool = True
     resume: bool = False
+    engine: str = "local"
 
     def check(self) -> None:
         """Raise InputError for what is bound to fail, before a model is loaded and hours are spent."""
@@ -42,10 +43,11 @@ class Job:
             if self.resume:
                 raise InputError("--resume: standard output cannot be gone on with; name the file to go on with by --output")
             return
-        taken = self.output.is_dir() and (self.format != "brat" or any(self.output.iterdir()))
+        folder = self.engine == "ray" or self.format == "brat"
+        taken = any(self.output.iterdir()) or not folder if self.output.is_dir() else folder and self.output.exists()
         if not self.output.name or (taken and not (self.resume and is_made(self.output))):
-            wanted = "an empty or new folder" if self.format == "brat" else "a file"
-            raise InputError(f"--output {self.output}: is a folder with a use of its own; name {wanted}")
+            wanted = "an empty or new folder" if folder else "a file"
+            raise InputError(f"--output {self.output}: has a use of its own; name {wanted}")
         files = companions(self.output)
         for path in (self.output, files.errors):
             if any(Path(name).name == path.name and path.exists() and Path(name).samefile(path) for name in self.files if name != "-"):

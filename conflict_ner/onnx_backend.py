@@ -21,8 +21,11 @@ class OnnxBackend:
 
     tokens_per_batch = 512
 
-    def __init__(self, folder: ModelFolder, precision: str = "int8") -> None:
-        """Load the export of `precision` (`int8` or `fp32`); raises InputError when there is none or it was made from other weights."""
+    def __init__(self, folder: ModelFolder, precision: str = "int8", cores: int | None = None) -> None:
+        """Load the export of `precision` (`int8` or `fp32`), to be run by `cores` cores (None: all that this process may use).
+
+        Raises InputError when there is no such export or it was made from other weights.
+        """
         try:
             import onnxruntime
         except ImportError:
@@ -43,7 +46,7 @@ class OnnxBackend:
             content, options, providers=["CPUExecutionProvider"], disabled_optimizers=["SkipLayerNormFusion"]
         )
         self.name = f"onnx-{precision}"
-        self.workers = usable_cores()
+        self.workers = cores or usable_cores()
 
     def logits(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the logits of a padded batch: (batch, seq) and (batch, seq) -> (batch, seq, num_tags)."""

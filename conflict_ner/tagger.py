@@ -70,11 +70,13 @@ class Tagger:
         self.model, self.backend, self.labels = model, backend, model.labels
 
     @classmethod
-    def from_pretrained(cls, model: str | Path, backend: str = "auto", device: str | None = None, revision: str | None = None) -> Tagger:
+    def from_pretrained(
+        cls, model: str | Path, backend: str = "auto", device: str | None = None, revision: str | None = None, cores: int | None = None
+    ) -> Tagger:
         """Load a model folder or Hub id; raises InputError when it holds no usable token classifier.
 
         `backend`: `auto` takes `onnx` (int8, CPU) where the model has an export, onnxruntime is installed, and no GPU is there or asked
-        for; else `torch`. `device` None takes a GPU when there is one.
+        for; else `torch`. `device` None takes a GPU when there is one. `cores` is how many of the CPU may be used; None: all.
         """
         if backend not in BACKENDS:
             raise InputError(f"backend {backend!r} is unknown; use one of {', '.join(BACKENDS)}")
@@ -84,12 +86,12 @@ class Tagger:
         if backend == "torch":
             from conflict_ner.torch_backend import TorchBackend
 
-            return cls(folder, TorchBackend(folder, device))
+            return cls(folder, TorchBackend(folder, device, cores))
         from conflict_ner.onnx_backend import OnnxBackend
 
         if device not in (None, "cpu"):
             raise InputError(f"device {device!r}: ONNX models run on the CPU here; leave --device away, or use --backend torch")
-        return cls(folder, OnnxBackend(folder, precision="fp32" if backend == "onnx-fp32" else "int8"))
+        return cls(folder, OnnxBackend(folder, "fp32" if backend == "onnx-fp32" else "int8", cores))
 
     def tag(self, texts: Sequence[str]) -> list[list[Span]]:
         """Return the spans of each text, in order: code-point offsets into the raw text, label, score in [0, 1]."""

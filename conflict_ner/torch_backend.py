@@ -18,8 +18,13 @@ class TorchBackend:
 
     name = "torch"
 
-    def __init__(self, folder: ModelFolder, device: str | None = None) -> None:
-        """Load the weights; `device` None takes a GPU when there is one. Raises InputError for weights or a device that cannot be used."""
+    def __init__(self, folder: ModelFolder, device: str | None = None, cores: int | None = None) -> None:
+        """Load the weights; `device` None takes a GPU when there is one, `cores` None leaves the number of CPU threads to torch.
+
+        Raises InputError for weights or a device that cannot be used.
+        """
+        if cores:
+            torch.set_num_threads(cores)
         try:
             self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
             torch.empty(1, device=self.device)

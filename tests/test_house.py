@@ -75,6 +75,8 @@ HEAVY = {
     "tagger": {"decoding", "documents", "errors", "model_folder", "onnx_backend", "torch_backend", "windows"},
     "quantization": set(),
     "export": {"errors", "model_folder", "quantization", "runs", "showcase", "tagger", "windows"},
+    "ray_work": {"errors", "inputs", "job", "outputs", "tables", "tagger", "tagging"},
+    "ray_engine": {"errors", "inputs", "job", "journal", "model_folder", "onnx_backend", "ray_work", "tagging"},
     "corpus.export": {"corpus.conll", "documents", "labels"},
     "corpus.__main__": {"corpus", "corpus.export", "corpus.quality", "documents", "errors", "labels"},
     "evaluation": {"calibration", "corpus", "corpus.conll", "documents", "errors", "mistakes", "runs", "scoring", "slices"},
