@@ -71,7 +71,7 @@ def run_on_ray(job: Job, cluster: Cluster) -> int:
             written = _tag(job, cluster, unfinished)
         return _finish(output, written)
     except KeyboardInterrupt:
-        _say(f"interrupted: the parts made so far lie in {unfinished}; the same command starts anew")
+        _say(f"interrupted: {output} was not made; parts that were made lie in {unfinished} until the next run")
         return INTERRUPTED
     except RayError:  # some of which are OSErrors too
         raise
@@ -104,8 +104,9 @@ def _connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its faults come as exceptions too
+    quiet = {"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_IGNORE_UNHANDLED_ERRORS": "1"}  # what matters comes as an exception
+    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **quiet}.items():
+        os.environ.setdefault(name, value)
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     alone: dict[str, Any] = {"num_cpus": usable_cores(), "object_store_memory": LOCAL_STORE_BYTES, "include_dashboard": False}
     try:

@@ -101,7 +101,7 @@ class Parts(Datasink[Written]):
     def write(self, blocks: Iterable[pa.Table], ctx: TaskContext) -> Written:
         """Write one part, and one with the rows that could not be tagged; on a worker."""
         lines: dict[bool, list[str]] = {True: [], False: []}
-        for block in blocks:
+        for block in filter(len, blocks):  # Ray's empty blocks have no columns
             for line, good in zip(block["line"].to_pylist(), block["good"].to_pylist(), strict=True):
                 lines[good].append(line)
         written = Written(ctx.task_idx, len(lines[True]), len(lines[False]))

@@ -51,7 +51,8 @@ def small_blocks(monkeypatch):
 
 
 def write_inputs(folder, number):
-    """`number` rows as JSONL and a few more as Parquet, some of them bad in the one way or the other."""
+    """`number` rows as JSONL and a few more as Parquet, some of them bad; a file without rows, and one that cannot be read."""
+    (folder / "faulty.jsonl").write_bytes(b'{"body": "no text"}')
     lines = []
     for row in range(number):
         text = 7 if row % 50 == 7 else None if row % 50 == 9 else f"{row} 🚀 {SAMPLE[row % 4]}" + "\ud83d" * (row % 20 == 3)
@@ -59,7 +60,8 @@ def write_inputs(folder, number):
     (folder / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines))
     texts = [None if row == 4 else f"{row}: {SAMPLE[row % 4]}\r\n" for row in range(20)]
     parquet.write_table(pa.table({"text": texts, "id": [f"p{row}" for row in range(20)]}), folder / "more.parquet")
-    return ["rows.jsonl", "more.parquet"]
+    (folder / "empty.jsonl").touch()
+    return ["rows.jsonl", "empty.jsonl", "more.parquet", "faulty.jsonl"]
 
 
 def rows_of(output):
