@@ -108,6 +108,17 @@ def with_interval(row: dict[str, Any]) -> str:
     return f"{row['f1']:.3f} [{bounds(row['ci95'])}]"
 
 
+def windows() -> str:
+    """Return how far entities agree when windows have another size than in training."""
+    result = committed("benchmarks/windows.json")
+    rows = [[row["max_length"], row["overlap"], f"{row['f1']:.3f}", bounds(row["ci95"])] for row in result["sizes"]]
+    table = markdown_table(["sub-tokens of a window", "overlap", "F1 against the trained size", "95 % interval"], rows)
+    return (
+        f"{result['articles']} articles, {result['spans']:,} entities with windows of {result['trained']['max_length']} sub-tokens, "
+        f"as in training:\n\n{table}\n\n    {result['command']}"
+    )
+
+
 def share(row: dict[str, Any]) -> str:
     """Return a pass rate and its interval."""
     return f"{row['rate']:.2f} [{row['ci95'][0]:.2f}–{row['ci95'][1]:.2f}]"
@@ -172,6 +183,7 @@ def grid() -> str:
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"default-model": default_model, "stock-pipeline": stock_pipeline},
     "benchmarks/README.md": {
+        "windows": windows,
         "conflict": lambda: seeds_of("conflict-minilm"),
         "growth": growth,
         "peers": lambda: peers_table(committed("benchmarks/accuracy.json")),

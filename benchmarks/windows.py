@@ -52,7 +52,7 @@ def main() -> int:
     """Tag with every size, compare, store, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(ROOT / "models/conflict-minilm"))
-    parser.add_argument("--articles", type=int, default=60, help="of each source")
+    parser.add_argument("--articles", type=int, default=40, help="of each source")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 384, 512])
     arguments = parser.parse_args()
     tagger = Tagger.from_pretrained(arguments.model, backend="torch")
