@@ -152,7 +152,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = parser.parse_args(argv).model
     logging.disable(logging.WARNING)  # the exporter warns of absent packages, the quantizer of steps that change nothing here
     transformers_logging.disable_progress_bar()
-    record = export(name)
+    try:
+        record = export(name)
+    finally:
+        logging.disable(logging.NOTSET)
     for file, facts in record["files"].items():
         print(f"{Path(name) / ONNX_RECORD.parent / file}  {facts['bytes'] / 1e6:.1f} MB")  # noqa: T201
     print(", ".join(f"{key} {value:.2g}" if isinstance(value, float) else f"{key} {value}" for key, value in record["parity"].items()))  # noqa: T201

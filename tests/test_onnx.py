@@ -1,6 +1,7 @@
 """Export and the ONNX backend, on tiny models of every architecture: the same entities as torch, and never from other weights."""
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,7 @@ def test_without_its_packages_the_export_says_what_to_install(model, monkeypatch
 
 def test_the_command_line_says_what_it_wrote(model, capsys):
     assert main([str(model)]) == 0
+    assert logging.getLogger("conflict_ner").isEnabledFor(logging.WARNING), "silence lasts for the export alone"
     assert "model_int8.onnx" in capsys.readouterr().out
     assert main([str(model / "absent")]) == 2
     assert "no such folder" in capsys.readouterr().err
