@@ -19,11 +19,11 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from conflict_ner import brat
+from conflict_ner.colours import highlighted
 from conflict_ner.corpus import markdown
 from conflict_ner.corpus.jsonl import spans_from_rows
 from conflict_ner.documents import Document, Span
 from conflict_ner.errors import InputError
-from conflict_ner.terminal import highlighted
 from conflict_ner.webpage import page
 
 TaggedRow = Mapping[str, Any]
