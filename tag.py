@@ -21,6 +21,7 @@ from pathlib import Path
 from conflict_ner.errors import exit_2_on_bad_input
 from conflict_ner.inputs import Reading, expand
 from conflict_ner.job import Job
+from conflict_ner.journal import own_files
 from conflict_ner.outputs import FORMATS, chosen_format
 from conflict_ner.tables import Columns
 from conflict_ner.tagger import BACKENDS, Tagger
@@ -56,7 +57,7 @@ def planned(arguments: argparse.Namespace) -> Job:
     """Return the job the arguments ask for, checked."""
     output = Path(arguments.output) if arguments.output is not None else None
     job = Job(
-        files=expand(arguments.files),
+        files=expand(arguments.files, own_files(output, arguments.resume)),
         reading=Reading(arguments.input_format, arguments.lines, Columns(arguments.text_column, arguments.id_column)),
         output=output,
         format=chosen_format(arguments.format, output, not arguments.no_text),

@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conflict_ner.colours import COLOURS
 from conflict_ner.errors import InputError, decode_utf8, exit_2_on_bad_input
 from conflict_ner.outputs import pieces, whole
 from conflict_ner.showcase import NOT_FOR, TITLE, WHAT, Facts, at_least, facts_of, sample_articles, tagged_row
 from conflict_ner.tagger import Tagger
-from conflict_ner.terminal import COLOURS
 
 if TYPE_CHECKING:
     import gradio

@@ -1,8 +1,9 @@
 """What a user names to be tagged -> rows: files, folders, patterns, standard input; texts, lines and tables.
 
-The suffix says how a file is read: `.jsonl`, `.csv`, `.parquet` row by row, anything else as one text (or, with `by_line`, as one
-text a line); `.gz` behind it is unpacked. What cannot be read is a `BadRow`, and reading goes on with the next row or file. Nothing
-holds more than one file of text, or a few hundred rows, at a time. Texts keep their line ends: offsets count them.
+The suffix says how a file is read: `.jsonl` (or `.ndjson`), `.csv`, `.parquet` row by row, anything else as one text (or, with
+`by_line`, as one text a line), unless it is known to hold no prose; `.gz` behind it is unpacked. What cannot be read is a `BadRow`,
+and reading goes on with the next row or file. Nothing holds more than one file of text, or a few hundred rows, at a time. Texts
+keep their line ends: offsets count them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import glob
 import gzip
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,9 @@ from conflict_ner.errors import InputError, decode_utf8
 from conflict_ner.tables import BadRow, Columns, Row, read_csv, read_jsonl, read_parquet
 
 STANDARD_INPUT = "-"
-SUFFIXES = {".txt": "txt", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+SUFFIXES = {".txt": "txt", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+# Files that would be tagged, mark-up and all, as if they were prose; any other unknown suffix may well be that of a text.
+NOT_PROSE = {".json", ".tsv", ".html", ".htm", ".xml", ".rtf", ".pdf", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".epub", ".zip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +36,29 @@ class Reading:
     columns: Columns = Columns()  # noqa: RUF009 - frozen
 
 
-def expand(names: Sequence[str]) -> list[str]:
+def expand(names: Sequence[str], leave_out: Collection[Path] = ()) -> list[str]:
     """Return the files that `names` stand for, folders and patterns in name order; raises InputError for a name without a file.
 
-    A folder stands for every file in it, however deep, that has a known suffix; hidden ones are left out.
+    A folder stands for every file in it, however deep, that has a known suffix; hidden ones are left out. Neither a folder nor a
+    pattern stands for the files and folders of `leave_out`, nor for what lies in them.
     """
     files: list[str] = []
+    others = {path.resolve() for path in leave_out}
     for name in names or [STANDARD_INPUT]:
         path = Path(name)
         if name == STANDARD_INPUT:
             files.append(name)
         elif path.is_dir():
-            found = sorted(file for file in path.rglob("*") if _format_of(file.name) and _is_shown(file, path) and file.is_file())
+            known = (file for file in path.rglob("*") if _format_of(file.name) and _is_shown(file, path) and file.is_file())
+            found = sorted(file for file in known if not _lies_in(file, others))
             if not found:
                 raise InputError(f"{name}: no file in this folder ends in {', '.join(SUFFIXES)} (or .gz); name the files themselves")
             files += map(str, found)
         elif path.exists():
             files.append(name)
         else:
-            matches = sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())  # noqa: PTH207 - any path
+            matched = sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())  # noqa: PTH207 - any path
+            matches = [file for file in matched if not _lies_in(Path(file), others)]
             if not matches:
                 raise InputError(f"{name}: there is no such file; check the path")
             files += matches
@@ -67,6 +74,14 @@ def _format_of(name: str) -> str | None:
 
 def _is_shown(file: Path, folder: Path) -> bool:
     return not any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+
+def _lies_in(file: Path, others: Collection[Path]) -> bool:
+    """Return whether `file` is one of `others`, which are resolved, or lies in one of them."""
+    if not others:
+        return False
+    place = file.resolve()
+    return any(path in others for path in (place, *place.parents))
 
 
 def total_bytes(files: Sequence[str]) -> int | None:
@@ -100,6 +115,8 @@ def _shown_name(file: str) -> str:
 
 def _rows_of(file: str, reading: Reading) -> Iterator[Row | BadRow]:
     name, form = _shown_name(file), reading.format or _format_of(file) or "txt"
+    if reading.format is None and Path(file.lower().removesuffix(".gz")).suffix in NOT_PROSE:
+        raise InputError(f"{file}: is not plain text by its suffix; say with --input_format how it is to be read, or convert it")
     if form == "parquet":
         if file == STANDARD_INPUT:
             raise InputError("stdin: Parquet cannot be read from a pipe; save it in a file")

@@ -49,9 +49,9 @@ class Job:
             wanted = "an empty or new folder" if folder else "a file"
             raise InputError(f"--output {self.output}: has a use of its own; name {wanted}")
         files = companions(self.output)
-        for path in (self.output, files.errors):
+        for path in (self.output, *files):
             if any(Path(name).name == path.name and path.exists() and Path(name).samefile(path) for name in self.files if name != "-"):
-                raise InputError(f"{path}: is an input, and would be written; name another --output")
+                raise InputError(f"{path}: is an input, and would be written; name another --output, or move it away")
         if files.journal.exists() and not self.resume:
             raise InputError(f"{self.output}: an interrupted run is not complete; add --resume, or delete {files.journal} to start anew")
 

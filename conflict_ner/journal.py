@@ -1,18 +1,21 @@
 """What of a tagging run is safe on disk, so that a killed run goes on without a lost or a doubled row.
 
 Beside the output `OUT` lie, until the run is complete, `OUT.part` (tagged rows as JSON Lines, whatever the output's format) and
-`OUT.journal` (JSON: rows consumed, their checksum, the sizes of `OUT.part` and of the error file, the run's options). A batch counts
-once the journal that covers it has replaced the one before; what a kill left behind that point is cut off again. `OUT.errors.jsonl`
-keeps the rows that could not be tagged. Input may come from anywhere, a pipe too: the rows themselves are checked, not their files.
+`OUT.journal` (JSON: rows consumed, their checksum, the sizes of `OUT.part` and of the error file, the run's options). A batch
+counts once the journal that covers it has replaced the one before; what a kill left behind that point is cut off again.
+`OUT.errors.jsonl` keeps the rows that could not be tagged. While a run writes, `OUT.part` is locked: a second run is refused. Input
+may come from anywhere, a pipe too: the rows themselves are checked, not their files.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -42,25 +45,53 @@ class Journal:
         self.part, self.path, self.errors, self.unfinished = companions(output)
         self.done = Progress()
         self._digest = hashlib.sha256()
+        self._streams: list[FileIO] = []
+        self._lock: int | None = None
 
     def __enter__(self) -> Self:
-        """Open the files at the point that the journal knows."""
+        """Open the files at the point that the journal knows; raises InputError when another run has them open."""
         try:
             self.output.parent.mkdir(parents=True, exist_ok=True)
             self._streams = [path.open("ab", buffering=0) for path in (self.part, self.errors)]
+            self._lock = self._locked(self._streams[0])
             for stream, size in zip(self._streams, (self.done.part_bytes, self.done.error_bytes), strict=True):
                 if os.fstat(stream.fileno()).st_size < size:
                     raise InputError(f"{stream.name}: is shorter than {self.path} says; delete {self.path} to start anew")
                 stream.truncate(size)
             self._record()
-        except OSError as error:
-            raise self._fault(error) from None
+        except (OSError, InputError) as error:
+            self.__exit__()
+            raise (self._fault(error) if isinstance(error, OSError) else error) from None
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Close the files; nothing is buffered, so nothing can fail here."""
+        """Close the files and let other runs have them; nothing is buffered, so nothing can fail here."""
+        self._close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _close(self) -> None:
+        """Close the files, but keep the lock: Windows, which has no lock here, moves no open file."""
         for stream in self._streams:
             stream.close()
+
+    def _locked(self, part: FileIO) -> int | None:
+        """Return a descriptor that holds the lock of `part` until it is closed; None where there are no locks."""
+        if importlib.util.find_spec("fcntl") is None:
+            return None
+        import fcntl
+
+        try:
+            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = self.part.exists() and os.path.samestat(os.fstat(part.fileno()), self.part.stat())
+        except BlockingIOError:
+            is_ours = False
+        except OSError:  # a file system without locks
+            return None
+        if not is_ours:  # locked, or made the output of the other run just now
+            raise InputError(f"{self.output}: another run is writing it; wait for its end, or name another --output")
+        return os.dup(part.fileno())
 
     def is_complete(self) -> bool:
         """Return whether the output is there and nothing more to be done for it (a kill may have left the journal behind)."""
@@ -81,10 +112,7 @@ class Journal:
         for name in sorted(options.keys() | self.options.keys()):
             before, now = options.get(name), self.options.get(name)
             if before != now:
-                raise InputError(
-                    f"{self.output}: the interrupted run had {name} {before!r}, this one has {now!r}; "
-                    f"repeat its options to resume it, or delete {self.path} to start anew"
-                )
+                raise InputError(f"{self.output}: {_difference(name, before, now)}, or delete {self.path} to start anew")
 
     def skip(self, rows: Iterator[Row | BadRow]) -> None:
         """Consume the rows that are done; raises InputError when they are not the rows that were tagged."""
@@ -116,13 +144,14 @@ class Journal:
             raise self._fault(error) from None
 
     def _record(self) -> None:
-        fresh = self.path.with_name(self.path.name + ".new")
+        fresh = _fresh(self.path)
         with fresh.open("wb", buffering=0) as stream:
             _write_all(stream.fileno(), json.dumps({"done": asdict(self.done), "options": self.options}, indent=1).encode())
         os.replace(fresh, self.path)
 
     def finish(self, form: str, labels: Sequence[str], keep_text: bool) -> None:
         """Turn the rows into the output, which replaces an earlier one only when it is whole, and leave no working file."""
+        self._close()
         try:
             if form == "jsonl":
                 os.replace(self.part, self.output)
@@ -137,6 +166,7 @@ class Journal:
 
     def discard(self) -> None:
         """Remove the working files; the error file stays when there is something in it."""
+        self._close()
         self.part.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
         if not self.done.bad:
@@ -170,9 +200,35 @@ def companions(output: Path) -> Companions:
     return Companions(*(output.with_name(output.name + suffix) for suffix in (".part", ".journal", ".errors.jsonl", ".unfinished")))
 
 
+def own_files(output: Path | None, resume: bool) -> list[Path]:
+    """Return what a run writes and therefore never finds among its inputs by itself.
+
+    The output is one of them only when it is gone on with: otherwise a file of that name may well be somebody's input.
+    """
+    if output is None or not output.name:
+        return []
+    files = companions(output)
+    return [*files, _fresh(files.journal), *([output] if resume else [])]
+
+
 def is_made(output: Path) -> bool:
     """Return whether `output` is a finished one: a file, or a brat folder that is not empty or another's."""
     return output.is_file() or (output / brat.INDEX).is_file()
+
+
+def _fresh(journal: Path) -> Path:
+    """Return where a journal is written before it replaces the one before."""
+    return journal.with_name(journal.name + ".new")
+
+
+def _difference(option: str, before: object, now: object) -> str:
+    """Return what to do about an option that differs from the interrupted run's; backend and revision may differ without being typed."""
+    if option == "--backend":
+        choice = str(before).removesuffix("-int8")  # the name of its backend among those that can be chosen
+        return f"was tagged by {before}, now {now} would be used; name --backend {choice} to resume it"
+    if option == "--revision":
+        return f"the model's weights have changed ({before}, now {now}); bring those back (by --revision, if they are on the Hub)"
+    return f"the interrupted run had {option} {before!r}, this one has {now!r}; repeat its options to resume it"
 
 
 def _identity(row: Row | BadRow) -> bytes:

@@ -12,18 +12,19 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.text import Text
 
 from conflict_ner import brat
+from conflict_ner.colours import highlighted
 from conflict_ner.corpus import markdown
 from conflict_ner.corpus.jsonl import spans_from_rows
 from conflict_ner.documents import Document, Span
 from conflict_ner.errors import InputError
-from conflict_ner.terminal import highlighted
 from conflict_ner.webpage import page
 
 TaggedRow = Mapping[str, Any]
@@ -32,6 +33,7 @@ FORMATS = (*PRINTED, "parquet", "brat")
 SUFFIXES = {".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".html": "html", ".txt": "text", ".parquet": "parquet"}
 CSV_HEADER = ("id", "start", "end", "label", "mention", "score", "model", "revision")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")  # what a terminal may take for a command to itself
 ROWS_PER_GROUP = 1000  # of a Parquet file
 
 
@@ -102,11 +104,22 @@ def jsonl_line(row: TaggedRow) -> str:
 
 
 def _markdown(rows: Iterable[TaggedRow]) -> Iterator[str]:
-    """Yield documents as our corpus has them: corrected by hand they are training data."""
+    """Yield documents as our corpus has them: corrected by hand they are training data. There no two ids may be alike."""
+    given: dict[str, int] = {}
     for number, row in enumerate(rows):
         origin = {key: row[key] for key in ("model", "revision") if row[key]}
-        document = Document(row["id"], row["text"], tuple(spans_from_rows(row["spans"])), origin)
+        document = Document(_unlike(row["id"], given), row["text"], tuple(spans_from_rows(row["spans"])), origin)
         yield ("\n" if number else "") + markdown.dump([document])
+
+
+def _unlike(row_id: str, given: dict[str, int]) -> str:
+    """Return an id that was not `given` yet, `a#2` for a second `a`, and enter it."""
+    name, times = row_id, given.get(row_id, 0) + 1
+    while name in given:
+        name, times = f"{row_id}#{times}", times + 1
+    given[row_id] = max(times - 1, 1)
+    given.setdefault(name, 1)
+    return name
 
 
 def _csv(rows: Iterable[TaggedRow]) -> Iterator[str]:
@@ -125,9 +138,15 @@ def _csv_record(fields: Sequence[object]) -> str:
 
 
 def _terminal_view(rows: Iterable[TaggedRow], labels: Sequence[str], console: Console) -> Iterator[str]:
-    for row in rows:
+    """Yield each text, below its id when there are several; no text steers the terminal."""
+    remaining = iter(rows)
+    first = list(islice(remaining, 2))
+    for number, row in enumerate(chain(first, remaining)):
         with console.capture() as capture:
-            console.print(highlighted(row["text"], spans_from_rows(row["spans"]), labels))
+            if len(first) > 1:
+                heading = " ".join(CONTROL.sub("\ufffd", row["id"]).split())
+                console.print(Text(("\n" if number else "") + heading, style="dim"))
+            console.print(highlighted(CONTROL.sub("\ufffd", row["text"]), spans_from_rows(row["spans"]), labels))
         yield capture.get()
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from conflict_ner.colours import COLOURS
 from conflict_ner.scoring import FEWEST_DOCUMENTS
-from conflict_ner.terminal import COLOURS
 
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font

@@ -11,10 +11,11 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from conflict_ner import plots
+from conflict_ner.colours import COLOURS
 from conflict_ner.documents import Document, Span
 from conflict_ner.mistakes import KINDS, mistakes_of
 from conflict_ner.scoring import FEWEST_DOCUMENTS, enough, shown_interval
-from conflict_ner.terminal import COLOURS, bounds
+from conflict_ner.terminal import bounds
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 MOST_BARS = 40  # per figure; more parts than that stand only in metrics.json

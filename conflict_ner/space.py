@@ -23,12 +23,12 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from conflict_ner.colours import COLOURS
 from conflict_ner.errors import InputError, exit_2_on_bad_input
 from conflict_ner.model_folder import ONNX_FP32, ONNX_INT8, ModelFolder, open_model
 from conflict_ner.runs import METRICS
 from conflict_ner.showcase import NOT_FOR, TITLE, WHAT, facts_of, sample_articles, tagged_row
 from conflict_ner.tagger import Tagger
-from conflict_ner.terminal import COLOURS
 from conflict_ner.webpage import marked
 
 log = logging.getLogger(__name__)

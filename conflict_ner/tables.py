@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from conflict_ner.errors import InputError, decode_utf8
 
@@ -61,13 +61,17 @@ class Columns:
                 listed = ", ".join(repr(column) for column in there) or "none"
                 raise InputError(f"{file}: has no column {name!r}; name one of its columns with {option}; there are: {listed}")
 
-    def row(self, file: str, number: int, record: Mapping[str, Any] | str, read: int) -> Row | BadRow:
-        """Return the row of a record; a string in place of a record says what is wrong with it."""
-        place = f"{file}:{number}"
+    def row(self, file: str, number: int, record: Mapping[str, Any] | str, read: int, counted: str = "") -> Row | BadRow:
+        """Return the row of a record; a string in place of a record says what is wrong with it.
+
+        `counted` says what `number` counts, where that is not lines.
+        """
+        row_id = f"{file}:{number}"
+        place = f"{file}: {counted} {number}" if counted else row_id
         if isinstance(record, str):
-            return BadRow(place, f"{place}: {record}", read)
+            return BadRow(row_id, f"{place}: {record}", read)
         text, found = (record.get(name) for name in self.wanted)
-        row_id = place if found is None or found == "" else str(found)
+        row_id = row_id if found is None or found == "" else str(found)
         if isinstance(text, str):
             return Row(row_id, text, read)
         fault = "is empty (null)" if text is None else f"holds {type(text).__name__}, not text"
@@ -111,20 +115,33 @@ def read_csv(file: str, stream: BinaryIO, columns: Columns, tell: Callable[[], i
     try:
         header = next(records, [])
     except csv.Error as error:
-        raise InputError.at(file, 1, f"its header is no CSV ({error}); quote names with commas or quotation marks") from None
+        fault = _bare_return(error) or f"its header is no CSV ({error}); quote names with commas or quotation marks"
+        raise InputError.at(file, 1, fault) from None
     if any(NOT_UTF8.search(name) or "\0" in name for name in header):
         raise InputError.at(file, 1, "its header is no UTF-8 text; save the file as UTF-8")
     columns.check(file, header)
     for number, record in enumerate(_csv_records(records, header, columns.wanted), 1):
-        yield columns.row(file, number, record, tell())
+        yield columns.row(file, number, record, tell(), "record")
 
 
-def _csv_records(records: Iterator[list[str]], header: list[str], wanted: tuple[str, str]) -> Iterator[Mapping[str, str] | str]:
+class _CsvReader(Protocol):
+    """What the library's reader is."""
+
+    @property
+    def line_num(self) -> int:
+        """Lines read so far."""
+
+    def __next__(self) -> list[str]:
+        """Return the fields of the next record."""
+
+
+def _csv_records(records: _CsvReader, header: list[str], wanted: tuple[str, str]) -> Iterator[Mapping[str, str] | str]:
     while True:
+        first = records.line_num + 1
         try:
             fields = next(records, None)
         except csv.Error as error:
-            yield f"not a CSV record ({error}); double the quotation marks inside a quoted field"
+            yield _csv_fault(error, first, records.line_num)
             continue
         if fields is None:
             return
@@ -135,6 +152,23 @@ def _csv_records(records: Iterator[list[str]], header: list[str], wanted: tuple[
             yield f"byte {ord(bad[0]) - 0xDC00:#04x} is not UTF-8; save the file as UTF-8"
         elif fields:
             yield record
+
+
+def _csv_fault(error: csv.Error, first: int, last: int) -> str:
+    """Return what is wrong with a record, and how much was lost with it: an open quotation mark takes the lines behind it along."""
+    if str(error) == "unexpected end of data":
+        return f"a quotation mark is never closed, so everything from line {first} to the end is left out; close or double it"
+    if fault := _bare_return(error):
+        return fault
+    lost = f"line {first}" if first == last else f"lines {first} to {last}, all left out"
+    return f"not a CSV record ({error}; {lost}); close quotation marks, and double those inside a quoted field"
+
+
+def _bare_return(error: csv.Error) -> str | None:
+    """Return our sentence for what the library says of a carriage return alone, else None."""
+    if not str(error).startswith("new-line character"):
+        return None
+    return "a line ends in a carriage return alone; save the file with line feeds, or quote fields that hold a line break"
 
 
 def read_parquet(file: str, columns: Columns) -> Iterator[Row | BadRow]:
@@ -154,8 +188,8 @@ def read_parquet(file: str, columns: Columns) -> Iterator[Row | BadRow]:
                     try:
                         record = {name: batch.column(name)[position].as_py() for name in batch.schema.names}
                     except UnicodeDecodeError:
-                        yield columns.row(file, number, "holds bytes that are not UTF-8; mend or remove the row", 0)
+                        yield columns.row(file, number, "holds bytes that are not UTF-8; mend or remove the row", 0, "record")
                     else:
-                        yield columns.row(file, number, record, size * number // table.metadata.num_rows)
+                        yield columns.row(file, number, record, size * number // table.metadata.num_rows, "record")
     except pa.ArrowException as error:
         raise InputError(f"{file}: is not a whole Parquet file ({str(error).splitlines()[0]}); restore it") from None

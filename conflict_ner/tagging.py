@@ -26,7 +26,9 @@ from conflict_ner.progress import shown
 from conflict_ner.tables import BadRow, Row
 
 ROWS_PER_BATCH = 256
-CHARACTERS_PER_BATCH = 500_000  # about; a batch is what an interrupt waits for and what a kill loses
+# About. A batch is what counts as done; an interrupt waits for, and a kill loses, whatever is on its way through the tagger's one
+# stream over all batches: up to two of its portions, 1,024 texts each.
+CHARACTERS_PER_BATCH = 500_000
 INTERRUPTED = 130  # exit code, as shells have it
 
 Batch = Sequence[Row | BadRow]
@@ -136,18 +138,18 @@ def _write(job: Job, journal: Journal, rows: Iterator[Row | BadRow], engine: Eng
         journal.skip(rows)
         for batch, spans in shown(engine(cut_batches(rows, stop)), total_bytes(job.files), printed=False):
             journal.add(batch, job.rows(batch, spans))
-    done = journal.done
-    if stop.is_set():
-        _say(f"interrupted: {done.rows} rows are kept in {journal.part}; the same command with --resume goes on from there")
-        return INTERRUPTED
-    if done.bad and done.bad == done.rows:
-        first = journal.first_error()
-        journal.discard()
-        many = f"none of the {done.bad} rows could be tagged, see {journal.errors}; the first: {first}"
-        raise InputError(first if done.bad == 1 else many)
-    journal.finish(job.format, labels, job.keep_text)
-    left_out = f"; {done.bad} rows were left out, {journal.errors} says why" if done.bad else ""
-    _say(f"{journal.output}: {done.rows - done.bad} rows{left_out}")
+        done = journal.done
+        if stop.is_set():
+            _say(f"interrupted: {done.rows} rows are kept in {journal.part}; the same command with --resume goes on from there")
+            return INTERRUPTED
+        if done.bad and done.bad == done.rows:
+            first = journal.first_error()
+            journal.discard()
+            many = f"none of the {done.bad} rows could be tagged, see {journal.errors}; the first: {first}"
+            raise InputError(first if done.bad == 1 else many)
+        journal.finish(job.format, labels, job.keep_text)
+        left_out = f"; {done.bad} rows were left out, {journal.errors} says why" if done.bad else ""
+        _say(f"{journal.output}: {done.rows - done.bad} rows{left_out}")
     return 0
 
 
@@ -157,14 +159,15 @@ def _say(sentence: str) -> None:
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Event]:
-    """Give an event that the first SIGINT (Ctrl-C) sets; a second one raises KeyboardInterrupt, which loses the batch at hand alone."""
+    """Give an event that the first SIGINT (Ctrl-C) sets; a second one raises KeyboardInterrupt and loses the texts under way."""
     stop = Event()
 
     def interrupt(*_: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        os.write(2, b"\ninterrupted: finishing the batch at hand; once more to stop at once\n")  # sys.stderr may be busy below us
+        said = b"\ninterrupted: finishing the texts under way, up to about 2,000; once more to stop at once\n"
+        os.write(2, said)  # sys.stderr may be busy below us
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:

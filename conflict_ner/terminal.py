@@ -1,4 +1,4 @@
-"""metrics.json -> tables on the terminal, and highlighted text. Nothing here computes a score."""
+"""metrics.json -> tables on the terminal. Nothing here computes a score."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from conflict_ner.documents import Span
 from conflict_ner.scoring import FEWEST_DOCUMENTS, enough, shown_interval
-
-# Okabe & Ito's palette: told apart by colour-blind readers, on dark and on light ground. Further labels reuse it in order.
-COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def print_scores(console: Console, title: str, scores: dict[str, Any], more: bool) -> None:
@@ -143,17 +138,3 @@ def comparison_table(comparison: dict[str, Any]) -> Table:
         figures = (f"{row['first_f1']:.3f}", f"{row['second_f1']:.3f}", f"{row['difference']:+.3f}", bounds(row["ci95"]), p)
         made.add_row(name, *figures, style="bold" if name == "micro" else "")
     return made
-
-
-def highlighted(text: str, spans: Sequence[Span], labels: Sequence[str]) -> Text:
-    """Return `text` with every span in the colour of its label and the label behind it."""
-    rendered = Text()
-    position = 0
-    for span in spans:
-        colour = COLOURS[labels.index(span.label) % len(COLOURS)]
-        rendered.append(text[position : span.start])
-        rendered.append(text[span.start : span.end], style=f"bold white on {colour}")
-        rendered.append(f" {span.label} ", style=f"{colour}")
-        position = span.end
-    rendered.append(text[position:])
-    return rendered

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -33,9 +35,10 @@ LIGHT = {
     "comparison": {"documents", "scoring"},
     "tables": {"errors"},
     "inputs": {"errors", "tables"},
-    "webpage": {"terminal"},
+    "colours": {"documents"},
+    "webpage": {"colours"},
     "brat": set(),
-    "outputs": {"brat", "corpus", "corpus.jsonl", "corpus.markdown", "documents", "errors", "terminal", "webpage"},
+    "outputs": {"brat", "colours", "corpus", "corpus.jsonl", "corpus.markdown", "documents", "errors", "webpage"},
     "journal": {"brat", "errors", "outputs", "tables"},
     "progress": {"tables"},
     "job": {"documents", "errors", "inputs", "journal", "outputs", "tables"},
@@ -44,9 +47,9 @@ LIGHT = {
     "runs": {"errors"},
     "encoders": {"errors"},
     "decoding": {"documents", "labels"},
-    "terminal": {"documents", "scoring"},
-    "plots": {"scoring", "terminal"},
-    "report": {"documents", "mistakes", "plots", "scoring", "terminal"},
+    "terminal": {"scoring"},
+    "plots": {"colours", "scoring"},
+    "report": {"colours", "documents", "mistakes", "plots", "scoring", "terminal"},
     "model_card": {"errors", "runs", "scoring"},
     "windows": {"errors"},
     "model_folder": {"errors", "labels", "windows"},
@@ -111,8 +114,8 @@ HEAVY = {
     "readback": {"errors", "tagger"},
     "publication": {"space", "conflict_ner", "hub", "readback", "release", "runs"},
     "sources": {"corpus", "documents", "errors", "predictions", "scoring", "tagger"},
-    "demo": {"errors", "outputs", "showcase", "tagger", "terminal"},
-    "space": {"errors", "model_folder", "runs", "showcase", "tagger", "terminal", "webpage"},
+    "demo": {"colours", "errors", "outputs", "showcase", "tagger"},
+    "space": {"colours", "errors", "model_folder", "runs", "showcase", "tagger", "webpage"},
     "conflict_ner": {"tagger"},
 }
 ALLOWED = LIGHT | HEAVY
@@ -151,6 +154,12 @@ def test_imports_point_the_agreed_way(room):
 @pytest.mark.parametrize("room", LIGHT)
 def test_light_rooms_know_neither_torch_nor_transformers(room):
     assert not {name for name in imports(MODULES[room]) if re.match(r"(torch|transformers|datasets|seqeval)\b", name)}
+
+
+def test_tag_starts_without_what_it_may_never_need():
+    heavy = {"torch", "transformers", "scipy"}
+    command = f"import sys, tag; print(*sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout == "\n"
 
 
 def test_there_are_no_cycles():

@@ -119,9 +119,54 @@ def test_bad_csv_rows_are_left_out_one_by_one(tmp_path):
     assert [row.id for row in found if isinstance(row, Row)] == ["1", "6"]
     errors = [row.error for row in found if isinstance(row, BadRow)]
     for error, complaint in zip(
-        errors, ["2: byte 0xf6", "3: has 3 fields", "4: has 1 fields", "5: not a CSV", "7: not a CSV"], strict=True
+        errors, ["2: byte 0xf6", "3: has 3 fields", "4: has 1 fields", "5: not a CSV", "7: a quotation mark"], strict=True
     ):
-        assert f"a.csv:{complaint}" in error
+        assert f"a.csv: record {complaint}" in error
+
+
+def test_a_quotation_mark_that_takes_lines_along_says_how_many(tmp_path):
+    lines = ["text", "good", '"open', "lost", '"', "good", '"open', 'lost "word" lost', "good", '"never closed', "lost", "lost"]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    first, _, second, taken, third, last = read(tmp_path / "a.csv")
+    assert [first.text, second.text, third.text] == ["good", "good", "good"]
+    assert "record 4: not a CSV record" in taken.error
+    assert "lines 7 to 8, all left out" in taken.error
+    assert last.error == (
+        f"{tmp_path}/a.csv: record 6: a quotation mark is never closed, so everything from line 10 to the end is left out; close or double it"
+    )
+
+
+def test_carriage_returns_alone_are_no_csv_line_ends(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"id,text\r1,Rockets\r")
+    (tmp_path / "b.csv").write_bytes(b"id,text\n1,Rock\rets\n2,good\n")
+    (only,) = read(tmp_path / "a.csv")
+    assert only.error.startswith(f"{tmp_path}/a.csv:1: a line ends in a carriage return alone; save the file with line feeds")
+    bad, good = read(tmp_path / "b.csv")
+    assert bad.error.startswith(f"{tmp_path}/b.csv: record 1: a line ends in a carriage return alone")
+    assert good.text == "good"
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.TSV", "a.html", "a.xml.gz", "a.pdf", "a.docx"])
+def test_what_is_no_prose_by_its_suffix_is_tagged_only_when_its_format_is_named(tmp_path, name):
+    content = b'{"text": "x"}\n'
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    (bad,) = read(tmp_path / name)
+    assert f"{name}: is not plain text by its suffix; say with --input_format" in bad.error
+    assert [row.text for row in read(tmp_path / name, format="jsonl")] == ["x"]
+    (tmp_path / "b.ndjson").write_bytes(content)
+    assert [row.text for row in read(tmp_path / "b.ndjson")] == ["x"]
+    assert expand([str(tmp_path)]) == [f"{tmp_path}/b.ndjson"]
+
+
+def test_folders_and_patterns_do_not_stand_for_what_is_left_out_and_names_do(tmp_path):
+    for name in ("a.txt", "out/1.txt", "b.txt", "in/c.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "b.txt")
+    leave_out = [tmp_path / "in" / ".." / "out", tmp_path / "b.txt", tmp_path / "none"]
+    kept = [f"{tmp_path}/a.txt", f"{tmp_path}/in/c.txt"]
+    assert expand([str(tmp_path)], leave_out) == expand([f"{tmp_path}/**/*.txt"], leave_out) == kept
+    assert expand([f"{tmp_path}/b.txt"], leave_out) == [f"{tmp_path}/b.txt"]
 
 
 def test_a_csv_field_may_be_longer_than_pythons_limit(tmp_path):
@@ -133,7 +178,7 @@ def test_parquet_nulls_and_other_types_are_bad_rows(tmp_path):
     parquet.write_table(pa.table({"text": ["x", None, "y"], "id": pa.array([1, 2, None])}), tmp_path / "a.parquet")
     first, bad, last = read(tmp_path / "a.parquet")
     assert (first.id, last.id, last.text) == ("1", f"{tmp_path}/a.parquet:3", "y")
-    assert bad.error.startswith(f"{tmp_path}/a.parquet:2: column 'text' is empty (null)")
+    assert bad.error.startswith(f"{tmp_path}/a.parquet: record 2: column 'text' is empty (null)")
     parquet.write_table(pa.table({"text": [b"\xff", b"x"]}), tmp_path / "b.parquet")
     assert all("holds bytes, not text" in row.error for row in read(tmp_path / "b.parquet"))
     broken = pa.Array.from_buffers(pa.string(), 2, pa.array([b"ok", b"\xff\xfe"]).buffers())

@@ -7,10 +7,11 @@ import pytest
 import yaml
 from rich.console import Console
 
+from conflict_ner.colours import highlighted
 from conflict_ner.documents import Span
 from conflict_ner.errors import InputError
 from conflict_ner.model_card import render_card, write_card
-from conflict_ner.terminal import highlighted, score_table
+from conflict_ner.terminal import score_table
 
 SCORES = {
     "data": {"sha256": "ab" * 32, "counts": {"documents": 17, "words": 901, "spans": 123}},

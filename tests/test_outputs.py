@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -81,14 +82,9 @@ def read_parquet(path):
 
 
 def read_markdown(path):
-    """As rows; ids may come twice here, so one document is read at a time."""
-    if not path.read_text("utf-8"):
-        return []
+    """As rows; an empty file is one without documents, which no corpus may be."""
     rows = []
-    for number, part in enumerate(re.split(r"\n(?=## )", "\n" + path.read_text("utf-8"))[1:]):
-        one = path.with_name(f"one-{number}.md")
-        one.write_text(part, "utf-8")
-        (document,) = read_documents(one)
+    for document in read_documents(path) if path.stat().st_size else []:
         spans = [{"start": span.start, "end": span.end, "label": span.label} for span in document.spans]
         rows.append({"id": document.id, "text": document.text, "spans": spans, **document.meta})
     return rows
@@ -151,10 +147,13 @@ KEEPERS = {"jsonl": read_jsonl, "markdown": read_markdown, "parquet": read_parqu
 @pytest.mark.parametrize("form", KEEPERS)
 @given(rows=ROWS)
 def test_formats_that_keep_the_text_give_back_id_text_and_spans(tmp_path_factory, form, rows):
-    path = tmp_path_factory.getbasetemp() / f"out-{form}"
+    path = tmp_path_factory.getbasetemp() / f"out-{form}{'.md' if form == 'markdown' else ''}"
     write_file(iter(rows), form, path, LABELS)
     found = KEEPERS[form](path)
     exact = form in ("jsonl", "markdown")
+    if form == "markdown":  # whose ids are made unlike; what they become is tested below
+        assert all(one["id"].startswith(row["id"]) for row, one in zip(rows, found, strict=True))
+        rows = [{**row, "id": one["id"]} for row, one in zip(rows, found, strict=True)]
     assert list(map(kept, found)) == [kept(row if exact else whole(row)) for row in rows]
     assert all("m/<x>" in row["model"] for row in found)
     if form in ("jsonl", "parquet"):
@@ -195,6 +194,38 @@ def test_the_page_escapes_markup_and_needs_no_network(tmp_path):
     page = "".join(pieces([{**row, "spans": []}], "html", LABELS))
     assert "<script" not in page
     assert "http" not in page
+
+
+@given(st.lists(st.sampled_from(["1", "1#2", "1#3", "2"]), max_size=8))
+def test_ids_in_markdown_are_unlike_and_those_that_were_stay(tmp_path_factory, ids):
+    path = tmp_path_factory.getbasetemp() / "unlike.md"
+    rows = [{"id": row_id, "text": str(number), "spans": [], "model": "m", "revision": None} for number, row_id in enumerate(ids)]
+    write_file(rows, "markdown", path, LABELS)
+    found = read_markdown(path)
+    assert [row["text"] for row in found] == [row["text"] for row in rows]
+    assert len({row["id"] for row in found}) == len(ids)
+    assert all(row["id"].startswith(row_id) for row, row_id in zip(found, ids, strict=True))
+    if len(set(ids)) == len(ids):
+        assert [row["id"] for row in found] == ids
+
+
+def test_a_repeated_id_in_markdown_is_counted(tmp_path):
+    rows = [{"id": row_id, "text": "x", "spans": [], "model": "m", "revision": None} for row_id in ("1", "1", "1", "1#2", "1")]
+    write_file(rows, "markdown", tmp_path / "a.md", LABELS)
+    assert [row["id"] for row in read_markdown(tmp_path / "a.md")] == ["1", "1#2", "1#3", "1#2#2", "1#4"]
+
+
+@given(rows=ROWS, evil=st.text(st.characters(categories=["Cc"]), min_size=1))
+def test_no_text_steers_the_terminal(rows, evil):
+    rows = [{**row, "id": row["id"] + evil, "text": row["text"] + evil} for row in rows]
+    shown = "".join(pieces(rows, "text", LABELS)).replace("\r\n", "\n")
+    assert all(character in "\n\t" or unicodedata.category(character) != "Cc" for character in shown)
+
+
+def test_the_terminal_view_tells_several_texts_apart():
+    rows = [{"id": name, "text": f"{name}\x1b[2J!\r\n", "spans": []} for name in ("a\n.txt", "b")]
+    assert "".join(pieces(rows[:1], "text", LABELS)) == "a\n.txt\ufffd[2J!\n\n"
+    assert "".join(pieces(rows, "text", LABELS)) == "a .txt\na\n.txt\ufffd[2J!\n\n\nb\nb\ufffd[2J!\n\n"
 
 
 def test_the_terminal_view_in_a_file_has_no_colour_codes(tmp_path):

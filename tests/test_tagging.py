@@ -21,9 +21,11 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 import tag
 from conflict_ner import tagging
 from conflict_ner.documents import Span
-from conflict_ner.errors import exit_2_on_bad_input
+from conflict_ner.errors import InputError, exit_2_on_bad_input
+from conflict_ner.journal import Journal
 from conflict_ner.labels import LabelSet
 from conflict_ner.tables import BadRow, Row
+from conflict_ner.tagger import BACKENDS
 
 LABELS = LabelSet(("ACTOR", "WEAPON"))
 
@@ -178,7 +180,9 @@ def test_a_resumed_run_must_be_the_same_run(rows, tmp_path, capsys):
         run(rows, *out, engine=dying(2))
     before = (tmp_path / "out.jsonl.part").read_bytes()
     assert "had --min_score 0.0, this one has 0.5" in refused(capsys, rows, *out, "--min_score", "0.5")
-    assert "had --revision None, this one has 'x'" in refused(capsys, rows, *out, "--revision", "x")
+    error = refused(capsys, rows, *out, "--revision", "x")
+    assert "the model's weights have changed (None, now x)" in error
+    assert f"or delete {tmp_path}/out.jsonl.journal to start anew" in error
     assert "had --format 'jsonl', this one has 'csv'" in refused(capsys, rows, *out, "--format", "csv")
     lines = rows.read_text()
     for changed in (lines.replace("Army", "army"), "\n".join(lines.split("\n")[:4])):
@@ -188,6 +192,67 @@ def test_a_resumed_run_must_be_the_same_run(rows, tmp_path, capsys):
     rows.write_text(lines + '{"id": "10", "text": "More"}\n')
     assert run(rows, *out) == 0, "rows that were not reached yet may have changed"
     assert [row["id"] for row in jsonl(tmp_path / "out.jsonl")] == [*"02345689", "10"]
+
+
+@pytest.mark.parametrize(("before", "choice"), [("onnx-int8", "onnx"), ("onnx-fp32", "onnx-fp32"), ("torch", "torch")])
+def test_another_backend_is_named_as_it_can_be_chosen(tmp_path, before, choice):
+    with Journal(tmp_path / "out", {"--backend": before}):
+        pass
+    with pytest.raises(
+        InputError, match=f"was tagged by {before}, now other would be used; name --backend {choice} to resume it, or delete"
+    ):
+        Journal(tmp_path / "out", {"--backend": "other"}).load()
+    assert choice in BACKENDS
+
+
+def test_two_runs_do_not_write_one_output(tmp_path):
+    row = Row("1", "x")
+    tagged = {"id": "1", "text": "x", "spans": [], "model": "m", "revision": None}
+    with Journal(tmp_path / "out", {}) as first:
+        first.add([row], [tagged])
+        second = Journal(tmp_path / "out", {})
+        second.load()
+        with pytest.raises(InputError, match="another run is writing it"):
+            second.__enter__()
+        first.add([row], [tagged])
+        first.finish("jsonl", LABELS.names, keep_text=True)
+    assert jsonl(tmp_path / "out") == [tagged, tagged]
+    with Journal(tmp_path / "out", {}):
+        pass  # whoever comes when the first is done may write
+
+
+def test_two_processes_do_not_write_one_output(rows, tmp_path, capsys):
+    def meanwhile(batches):
+        for number, result in enumerate(capitals(batches)):
+            if number == 1:
+                other = subprocess.run([*DRIVER, rows, "--output", out, "--resume"], capture_output=True, text=True)
+                assert (other.returncode, other.stderr.count("\n")) == (2, 1)
+                assert f"{out}: another run is writing it" in other.stderr
+            yield result
+
+    out = tmp_path / "out.jsonl"
+    assert run(rows, "--output", out, engine=meanwhile) == 0
+    assert [row["id"] for row in jsonl(out)] == list("02345689")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "brat"])
+@pytest.mark.parametrize("pattern", ["", "*"])
+def test_a_run_with_its_output_among_the_inputs_can_be_resumed(tmp_path, form, pattern, capsys):
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    for number in range(8):
+        (inputs / f"{number}.txt").write_bytes(b"\0" if number == 1 else b"The Army")
+    command = [inputs / pattern, "--format", form, "--output", inputs / "a.jsonl"]
+    with pytest.raises(Killed):
+        run(*command, engine=dying(2))
+    (inputs / "a.jsonl.journal.new").write_text("{")
+    assert run(*command, "--resume") == 0
+    assert "7 rows; 1 rows were left out" in capsys.readouterr().err
+    assert run(*command, "--resume") == 0
+    assert "is complete" in capsys.readouterr().err
+    taken = "name an empty or new folder" if form == "brat" else "is an input"
+    assert taken in refused(capsys, *command), "without --resume it may be somebody's text"
+    assert "is an input" in refused(capsys, inputs / "a.jsonl.errors.jsonl", "--output", inputs / "a.jsonl", "--resume")
 
 
 def test_damaged_working_files_are_named(rows, tmp_path, capsys):
