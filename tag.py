@@ -3,7 +3,6 @@
 Examples:
     python tag.py --model models/conflict-minilm article.txt another.txt
     python tag.py --model models/conflict-minilm --format text article.txt
-    zcat reports.txt.gz | python tag.py --model models/conflict-minilm --lines
     python tag.py --model models/conflict-minilm --text_column body --id_column url --output entities.parquet news.csv more.jsonl.gz
     python tag.py --model models/conflict-minilm --output entities.jsonl --resume reports/
     python tag.py --model models/conflict-minilm --output entities/ --engine ray --address auto reports/
