@@ -6,7 +6,6 @@ Whatever computes the logits (torch, ONNX), these files say what goes into it an
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from conflict_ner.errors import InputError, read_text
+from conflict_ner.errors import InputError
 from conflict_ner.labels import LabelSet
+from conflict_ner.runs import read_json
 from conflict_ner.windows import WindowSize, special_frame
 
 LONGEST_WINDOW = 512  # for models that do not say which windows they were trained on
@@ -61,7 +61,7 @@ def open_model(name: str | Path, revision: str | None = None) -> ModelFolder:
         if not list(path.glob(file)):
             missing = file.replace("*", "")
             raise InputError(f"{name}: holds no {missing}; train the model first (python train.py --config ...) or name another folder")
-    config = _json(path / "config.json")
+    config = read_json(path / "config.json")
     labels = LabelSet.from_id2label({int(tag_id): tag for tag_id, tag in config.get("id2label", {}).items()})
     try:
         tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
@@ -76,19 +76,9 @@ def open_model(name: str | Path, revision: str | None = None) -> ModelFolder:
 
 def _usual_windows(path: Path, config: dict[str, Any]) -> WindowSize:
     tokenizer_config = path / "tokenizer_config.json"
-    limit = _json(tokenizer_config).get("model_max_length") if tokenizer_config.exists() else None
+    limit = read_json(tokenizer_config).get("model_max_length") if tokenizer_config.exists() else None
     length = int(min(limit or config.get("max_position_embeddings", LONGEST_WINDOW), LONGEST_WINDOW))
     return WindowSize(length, length // 4)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError.at(path, error.lineno, f"not valid JSON ({error.msg}); copy or train the model again") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected one JSON object; copy or train the model again")
-    return content
 
 
 def _located(name: str, revision: str | None) -> tuple[Path, str | None]:

@@ -52,7 +52,7 @@ LIGHT = {
     "report": {"colours", "documents", "mistakes", "plots", "scoring", "terminal"},
     "model_card": {"errors", "runs", "scoring"},
     "windows": {"errors"},
-    "model_folder": {"errors", "labels", "windows"},
+    "model_folder": {"errors", "labels", "runs", "windows"},
     "onnx_backend": {"errors", "model_folder", "runs"},
     "showcase": {"corpus", "documents", "errors", "model_folder", "runs", "scoring", "outputs"},
 }

@@ -59,7 +59,7 @@ def test_a_missing_file_is_named(folder, name):
 @pytest.mark.parametrize(("name", "content"), [("config.json", "{"), ("config.json", "[]"), ("tokenizer.json", '{"model": 1}')])
 def test_files_that_are_cut_off_are_named(folder, name, content):
     (folder / name).write_text(content)
-    with pytest.raises(InputError, match=rf"{name}.*again"):
+    with pytest.raises(InputError, match=rf"{name}.*(again|expected one JSON object|make it anew)"):
         open_model(folder)
 
 
