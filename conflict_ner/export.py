@@ -28,12 +28,13 @@ from transformers.utils import logging as transformers_logging
 
 from conflict_ner.errors import InputError, exit_2_on_bad_input
 from conflict_ner.model_folder import ONNX_FP32, ONNX_INT8, ONNX_RECORD, ModelFolder, open_model
-from conflict_ner.runs import prepare_output, versions, write_json
-from conflict_ner.showcase import sample_articles
+from conflict_ner.runs import RUN_RECORD, prepare_output, read_json_if_any, versions, write_json
+from conflict_ner.sources import training_documents
 from conflict_ner.tagger import Tagger
 from conflict_ner.windows import tokenize
 
 TOLERANCE = 1e-3  # of a float32 logit
+PREPARED_ON = 30  # training documents, about
 OPSET = 20  # the last in which every operator of every encoder family runs as exported (23's RotaryEmbedding does not broadcast)
 # Texts on which exports are compared with torch: short, long, and of many scripts.
 PROBES = (
@@ -132,8 +133,13 @@ def _write_graphs(folder: ModelFolder, part: Path) -> None:
 
 
 def _windows(folder: ModelFolder) -> Iterator[NDArray[np.int64]]:
-    """Yield the windows of the sample articles as the encoder reads them, each (1, seq)."""
-    for tokens in tokenize(folder.tokenizer, [document.text for document in sample_articles()]):
+    """Yield windows of training documents (where they are not here, of PROBES) as the encoder reads them, each (1, seq).
+
+    Never of other documents: what int8 is prepared on must not be what it is scored on.
+    """
+    documents = training_documents(read_json_if_any(folder.path / RUN_RECORD)) or []
+    texts = [document.text for document in documents[:: max(1, len(documents) // PREPARED_ON)]]
+    for tokens in tokenize(folder.tokenizer, texts or PROBES):
         for window in folder.windows.cut(len(tokens.ids), len(folder.before) + len(folder.after)):
             yield np.array([folder.before + tokens.ids[window.start : window.end] + folder.after])
 

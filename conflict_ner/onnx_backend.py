@@ -17,7 +17,7 @@ CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of pr
 
 
 class OnnxBackend:
-    """One session of one thread, called by a worker per core: small batches stay in each core's cache and no core waits for another."""
+    """One session of one thread, called by a worker per core, so that no core waits for another."""
 
     tokens_per_batch = 512
 

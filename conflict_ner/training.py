@@ -37,7 +37,6 @@ from conflict_ner.windows import WindowSize, special_frame, tokenize
 
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(\[A-Z0-9])|\n\s*\n")
 BETWEEN_DOCUMENTS = "\n\n"
-ROOM_FOR_SPECIALS = 4  # of a window
 LONGEST_MODEL_INPUT = 100_000  # tokenizers without a limit carry 1e30
 
 
@@ -90,7 +89,7 @@ def join_documents(documents: Sequence[Document], tokenizer: PreTrainedTokenizer
     """
     order = sorted(documents, key=lambda document: text_sha256(document.id))
     joined: list[Document] = []
-    free = 0
+    free, specials = 0, sum(map(len, special_frame(tokenizer.backend_tokenizer)))
     # More than some tokenizers make of line breaks, never less.
     between = len(tokenizer(f"a{BETWEEN_DOCUMENTS}a", add_special_tokens=False)["input_ids"])
     for document, tokens in zip(order, tokenize(tokenizer.backend_tokenizer, [d.text for d in order]), strict=True):
@@ -102,7 +101,7 @@ def join_documents(documents: Sequence[Document], tokenizer: PreTrainedTokenizer
             joined.append(Document(before.id, before.text + BETWEEN_DOCUMENTS + document.text, before.spans + moved))
         else:
             joined.append(document)
-            free = window_size.max_length - ROOM_FOR_SPECIALS - len(tokens.ids)
+            free = window_size.max_length - specials - len(tokens.ids)
     return joined
 
 

@@ -77,7 +77,7 @@ HEAVY = {
     "torch_backend": {"errors", "model_folder"},
     "tagger": {"decoding", "documents", "errors", "model_folder", "onnx_backend", "torch_backend", "windows"},
     "quantization": set(),
-    "export": {"errors", "model_folder", "quantization", "runs", "showcase", "tagger", "windows"},
+    "export": {"errors", "model_folder", "quantization", "runs", "sources", "tagger", "windows"},
     "ray_work": {"errors", "inputs", "job", "outputs", "tables", "tagger", "tagging"},
     "ray_engine": {"errors", "inputs", "job", "journal", "model_folder", "onnx_backend", "ray_work", "tagging"},
     "corpus.export": {"corpus.conll", "documents", "labels"},
