@@ -28,9 +28,6 @@ class ModelArguments:
     model_revision: str | None = field(default=None, metadata={"help": "Hub revision; pinned encoders bring their own."})
     max_length: int = field(default=256, metadata={"help": "Sub-tokens of a training window, specials included."})
     window_overlap: int = field(default=64, metadata={"help": "Sub-tokens that neighbouring training windows share."})
-    shift_positions: bool = field(
-        default=False, metadata={"help": "Begin every other training row at a random position, so that late positions are learnt, too."}
-    )
     license: str = field(default="apache-2.0", metadata={"help": "Licence of the trained model, for its card."})
 
 

@@ -51,7 +51,6 @@ from conflict_ner.training import (
     load_tokenizer,
     make_features,
     make_trainer,
-    shift_positions,
     split_sentences,
 )
 from conflict_ner.windows import WindowSize
@@ -77,8 +76,6 @@ def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
     tokenizer = load_tokenizer(source, name)
     set_seed(training_arguments.seed)  # before the head is drawn
     model = load_model(source, name, labels, tokenizer, window_size)
-    if model_arguments.shift_positions:
-        shift_positions(model)
     # Weights once, and two checkpoints of weights and both Adam moments, in float32.
     prepare_output(folder, bytes_needed=model.num_parameters() * 4 * 7)
     train, dev, losses = features(splits, tokenizer, labels, window_size, data_arguments)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -66,36 +65,10 @@ def load_model(
     model.config.name_or_path = name
     model.config.window = asdict(window_size)
     if tokenizer.model_max_length > LONGEST_MODEL_INPUT:
-        tokenizer.model_max_length = getattr(model.config, "max_position_embeddings", 512) - _first_position(model)
+        positions = getattr(model.config, "max_position_embeddings", 512)
+        # RoBERTa-like encoders start counting positions after the padding id.
+        tokenizer.model_max_length = positions - (2 if model.config.model_type in ("roberta", "xlm-roberta", "camembert") else 0)
     return model
-
-
-def shift_positions(model: PreTrainedModel) -> None:
-    """Let every other training row begin at a random position, so that an encoder learns positions which documents rarely reach.
-
-    Most annotated articles are short, and an encoder that has seen few mentions at late positions finds few there (the shift is that of
-    Kiyono et al. 2021, SHAPE). Only while training: inference counts from the first position. Raises InputError for an encoder without
-    learnt positions, which needs no such thing.
-    """
-    embeddings = getattr(model.base_model, "embeddings", None)
-    learnt = getattr(embeddings, "position_embeddings", None)
-    if embeddings is None or learnt is None:
-        raise InputError(f"shift_positions: {model.config.model_type} learns no absolute positions; remove the setting")
-    first, number = _first_position(model), learnt.num_embeddings
-
-    def shift(module: torch.nn.Module, args: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401 - torch's own
-        rows, length = inputs["input_ids"].shape  # (batch, seq)
-        if module.training:
-            begin = torch.randint(first, number - length + 1, (rows, 1)) * torch.randint(0, 2, (rows, 1))
-            inputs["position_ids"] = (begin.clamp(min=first) + torch.arange(length)).to(inputs["input_ids"].device)
-        return args, inputs
-
-    embeddings.register_forward_pre_hook(shift, with_kwargs=True)
-
-
-def _first_position(model: PreTrainedModel) -> int:
-    """Return where positions begin: RoBERTa-like encoders start counting after the padding id."""
-    return 2 if model.config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
 
 
 def split_sentences(document: Document) -> Iterator[Document]:
