@@ -18,6 +18,7 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from conflict_ner.errors import InputError, read_text
+from conflict_ner.windows import WindowSize
 
 
 @dataclass
@@ -28,7 +29,22 @@ class ModelArguments:
     model_revision: str | None = field(default=None, metadata={"help": "Hub revision; pinned encoders bring their own."})
     max_length: int = field(default=256, metadata={"help": "Sub-tokens of a training window, specials included."})
     window_overlap: int = field(default=64, metadata={"help": "Sub-tokens that neighbouring training windows share."})
+    tagging_length: int | None = field(default=None, metadata={"help": "Sub-tokens of a window when tagging; default: max_length."})
+    tagging_overlap: int | None = field(default=None, metadata={"help": "Sub-tokens such windows share; default: window_overlap."})
     license: str = field(default="apache-2.0", metadata={"help": "Licence of the trained model, for its card."})
+
+    def training_windows(self) -> WindowSize:
+        """Return the windows that are learnt from."""
+        return WindowSize(self.max_length, self.window_overlap)
+
+    def tagging_windows(self) -> WindowSize:
+        """Return the windows that the finished model reads; raises InputError for longer ones than were learnt from."""
+        length = self.max_length if self.tagging_length is None else self.tagging_length
+        if length > self.max_length:
+            raise InputError(
+                f"tagging_length {length} is more than max_length {self.max_length}, the longest windows learnt from; lower it"
+            )
+        return WindowSize(length, self.window_overlap if self.tagging_overlap is None else self.tagging_overlap)
 
 
 @dataclass

@@ -8,6 +8,7 @@ byte-level BPE and Unigram alike.
 
 from __future__ import annotations
 
+import bisect
 import re
 import unicodedata
 
@@ -17,12 +18,13 @@ from numpy.typing import NDArray
 from conflict_ner.documents import Span, trim
 from conflict_ner.labels import LabelSet
 
-# A hyphen joins before a digit (`Su-34`), a slash or dot between digits (`Kh-101/102`, `7.62`; not `Raqqa.24 people`), hyphen or slash
+# A hyphen, or a dash that stands for one, joins before a digit (`Su-34`, `Su–34`), a slash or dot between digits (`Kh-101/102`, `7.62`; not `Raqqa.24 people`), hyphen or slash
 # after a digit when at most two letters follow (`R-73/AA-11`; not `M-19-led`).
-UNIT = re.compile(r"\w+(?:-(?=\d)\w+|(?<=\d)[./](?=\d)\w+|(?<=\d)[-/](?=[^\W\d_]{1,2}(?![^\W\d_]))\w+)*|[^\w\s]")
+UNIT = re.compile(r"\w+(?:[-‐‑–](?=\d)\w+|(?<=\d)[./](?=\d)\w+|(?<=\d)[-/](?=[^\W\d_]{1,2}(?![^\W\d_]))\w+)*|[^\w\s]")
 # Signs that begin or end no mention; an apostrophe may end one (`the Contras'`), brackets may close one.
 NEVER_FIRST = "\"'“”‘’«»`([{<,;:!?-–—/"
 NEVER_LAST = '"“”«»`[{(<,;:!?-–—/'
+BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 
 
 def viterbi(scores: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -81,6 +83,19 @@ def _is_mark(character: str) -> bool:
     return unicodedata.category(character).startswith("M")
 
 
+def _is_picture(character: str) -> bool:
+    """Tell an emoji or another sign that is no letter, or what joins and varies emoji."""
+    return unicodedata.category(character) == "So" or character in "\ufe0f\u200d"
+
+
+def _paragraph_starts(text: str, offsets: list[tuple[int, int]], groups: list[tuple[int, int]]) -> list[int]:
+    """Return which units are the first behind a blank line."""
+    ends = [match.end() for match in BLANK_LINE.finditer(text)]
+    starts = [trim(text, *offsets[first])[0] for first, _ in groups] if ends else []
+    firsts = {bisect.bisect_left(starts, end) for end in ends}
+    return sorted(firsts - {len(groups)})
+
+
 def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floating], labels: LabelSet) -> tuple[Span, ...]:
     """Return the spans of one whole text, sorted and disjoint, each with a score.
 
@@ -91,6 +106,8 @@ def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floa
         return ()
     groups = units_of(text, offsets)
     unit_scores = _unit_scores(log_probs.astype(np.float64), groups)
+    paragraphs = _paragraph_starts(text, offsets, groups)
+    unit_scores[paragraphs, 2::2] = -np.inf  # no mention goes on behind a blank line
     path = viterbi(unit_scores)
     spans = []
     for first, last, label in _chunks(path, labels):
@@ -99,12 +116,13 @@ def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floa
         while end < len(text) and _is_mark(text[end]):  # uncased tokenizers drop accents, and their offsets with them
             end += 1
         start, end = trim(text, start, end)
-        while start < end and text[start] in NEVER_FIRST:
+        while start < end and (text[start] in NEVER_FIRST or _is_picture(text[start])):
             start, end = trim(text, start + 1, end)
-        while start < end and text[end - 1] in NEVER_LAST:
+        while start < end and (text[end - 1] in NEVER_LAST or _is_picture(text[end - 1])):
             start, end = trim(text, start, end - 1)
         if start < end:
-            goes_on = log_probs[groups[last + 1][0], path[last] + path[last] % 2] if last + 1 < len(groups) else -np.inf
+            ends_here = last + 1 == len(groups) or last + 1 in paragraphs
+            goes_on = -np.inf if ends_here else log_probs[groups[last + 1][0], path[last] + path[last] % 2]
             units = [unit_scores[unit, path[unit]] / (groups[unit][1] - groups[unit][0]) for unit in range(first, last + 1)]
             spans.append(Span(start, end, label, score=_span_score(units, float(goes_on))))
     return tuple(spans)

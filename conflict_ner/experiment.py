@@ -53,7 +53,7 @@ from conflict_ner.training import (
     make_trainer,
     split_sentences,
 )
-from conflict_ner.windows import WindowSize
+from conflict_ner.windows import WindowSize, special_frame
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,8 @@ NOT_SETTINGS = {"output_dir", "resume_from_checkpoint", "disable_tqdm", "local_r
 def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
     """Train as `arguments` say and return the run folder; raises InputError for anything the user can mend."""
     model_arguments, data_arguments, training_arguments = arguments
-    name, window_size = model_arguments.model_name_or_path, WindowSize(model_arguments.max_length, model_arguments.window_overlap)
+    name, window_size = model_arguments.model_name_or_path, model_arguments.training_windows()
+    tagging_windows = model_arguments.tagging_windows()
     folder = Path(str(training_arguments.output_dir))
     prepare_output(folder)
     resume = wants_resume(training_arguments.resume_from_checkpoint)
@@ -74,8 +75,9 @@ def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
     source = resolve_encoder(name, model_arguments.model_revision)
     log.info("encoder %s from %s", name, source.origin)
     tokenizer = load_tokenizer(source, name)
+    tagging_windows.cut(1, sum(map(len, special_frame(tokenizer.backend_tokenizer))))  # now, not after hours of training
     set_seed(training_arguments.seed)  # before the head is drawn
-    model = load_model(source, name, labels, tokenizer, window_size)
+    model = load_model(source, name, labels, tokenizer, tagging_windows)
     # Weights once, and two checkpoints of weights and both Adam moments, in float32.
     prepare_output(folder, bytes_needed=model.num_parameters() * 4 * 7)
     train, dev, losses = features(splits, tokenizer, labels, window_size, data_arguments)

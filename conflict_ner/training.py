@@ -52,9 +52,9 @@ def load_tokenizer(source: EncoderSource, name: str) -> PreTrainedTokenizerBase:
 
 
 def load_model(
-    source: EncoderSource, name: str, labels: LabelSet, tokenizer: PreTrainedTokenizerBase, window_size: WindowSize
+    source: EncoderSource, name: str, labels: LabelSet, tokenizer: PreTrainedTokenizerBase, tagging_windows: WindowSize
 ) -> PreTrainedModel:
-    """Load the encoder with a new token-classification head that knows its windows; makes `model_max_length` finite."""
+    """Load the encoder with a new token-classification head that knows the windows to tag in; makes `model_max_length` finite."""
     model = load_or_explain(
         source,
         name,
@@ -63,7 +63,7 @@ def load_model(
         ),
     )
     model.config.name_or_path = name
-    model.config.window = asdict(window_size)
+    model.config.window = asdict(tagging_windows)
     if tokenizer.model_max_length > LONGEST_MODEL_INPUT:
         positions = getattr(model.config, "max_position_embeddings", 512)
         # RoBERTa-like encoders start counting positions after the padding id.

@@ -1,7 +1,8 @@
 """A long text <-> overlapping encoder windows.
 
 The text is tokenized once; windows are slices of its sub-tokens. Each sub-token is *spoken for* by exactly one window, the one in
-which it has most context on its poorer side. Training and inference cut the same windows, so neither sees what the other does not.
+which it has most context on its poorer side. Training and inference cut them alike; inference may use shorter ones than were learnt
+from, never longer ones, whose positions the model does not know.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def cut_windows(num_sub_tokens: int, size: int, overlap: int) -> list[Window]:
 class WindowSize:
     """How a model cuts long texts: sub-tokens of a window, specials included, and of the overlap of two neighbours.
 
-    Training writes it into the model's `config.json` and inference reads it there: positions that were never trained on are not used.
+    Training writes into the model's `config.json` which windows to tag in, and inference reads it there.
     """
 
     max_length: int
@@ -60,7 +61,7 @@ class WindowSize:
         if not 0 <= self.overlap < size:
             raise InputError(
                 f"windows of {self.max_length} sub-tokens, {num_specials} of them special, cannot overlap by {self.overlap}; "
-                "raise --max_length or lower --window_overlap (0 or more)"
+                "raise --max_length (--tagging_length) or lower --window_overlap (--tagging_overlap; 0 or more)"
             )
         return cut_windows(num_sub_tokens, size, self.overlap)
 

@@ -60,6 +60,8 @@ def sure(text, offsets, mentions):
 DESIGNATORS = [
     ("a T-72B3, lost", "T-72B3"),
     ("one (Su-34) fell", "Su-34"),
+    ("one Su–34 fell", "Su–34"),
+    ("one Su‑34 fell", "Su‑34"),
     ("fired Kh-101/102 at", "Kh-101/102"),
     ("an M142 fired", "M142"),
     ("the F-16s flew", "F-16s"),
@@ -172,3 +174,28 @@ def test_no_mention_begins_or_ends_with_a_dash():
     text = "city - Kalupur -"
     offsets = [(0, 4), (5, 6), (7, 14), (15, 16)]
     assert decode(text, offsets, sure(text, offsets, [(5, 16, "WEAPON")]), LABELS) == (Span(7, 14, "WEAPON"),)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("between", ["\n\n", "\n \t\n", "\n\n\n  "])
+def test_no_mention_goes_on_behind_a_blank_line(family, between):
+    text = f"near Hmeimim{between}BEIRUT fell"
+    start, blank = text.index("Hmeimim"), text.index(between)
+    (tokens,) = tokenize(TOKENIZERS[family], [text])
+    log_probs = sure(text, tokens.offsets, [(start, text.index(" fell"), "ACTOR")])
+    first = Span(start, blank, "ACTOR")
+    assert decode(text, tokens.offsets, log_probs, LABELS)[0] == first
+    (at_one_line_break, *_) = decode(text.replace(between, "\n", 1), *at_line_break(family, text.replace(between, "\n", 1)), LABELS)
+    assert at_one_line_break.end > blank, "a single line break is a wrapped line"
+
+
+def at_line_break(family, text):
+    (tokens,) = tokenize(TOKENIZERS[family], [text])
+    return tokens.offsets, sure(text, tokens.offsets, [(text.index("Hmeimim"), text.index(" fell"), "ACTOR")])
+
+
+@pytest.mark.parametrize(("text", "mention"), [("🔥 Kherson 🔥", "Kherson"), ("Kherson🇺🇦\ufe0f", "Kherson"), ("🔥", None)])
+def test_no_mention_begins_or_ends_with_an_emoji(text, mention):
+    offsets = [(k, k + 1) for k in range(len(text))]
+    spans = decode(text, offsets, sure(text, offsets, [(0, len(text), "ACTOR")]), LABELS)
+    assert [text[span.start : span.end] for span in spans] == ([mention] if mention else [])

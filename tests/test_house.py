@@ -58,7 +58,7 @@ LIGHT = {
 }
 HEAVY = {
     "alignment": {"documents", "labels", "windows"},
-    "config": {"errors"},
+    "config": {"errors", "windows"},
     "training": {"alignment", "decoding", "documents", "encoders", "errors", "labels", "windows"},
     "experiment": {
         "config",

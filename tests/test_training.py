@@ -186,6 +186,8 @@ BAD_INPUT = [
     ("same file twice", lambda c: ["--train_data", str(c.parent / "train.md"), str(c.parent / "train.md")], "'t1' is in two of its files"),
     ("no text", lambda c: ["--dev_data", touch(c.parent / "void.md", "## x\n\n")], "hold no text at all"),
     ("window too small", lambda c: ["--max_length", "2"], "cannot overlap by 8"),
+    ("tagging longer than learnt", lambda c: ["--tagging_length", "9999"], "tagging_length 9999 is more than max_length"),
+    ("tagging overlap", lambda c: ["--tagging_length", "16", "--tagging_overlap", "16"], "cannot overlap by 16"),
     ("overlap below zero", lambda c: ["--window_overlap", "-1"], "cannot overlap by -1"),
     ("resume from a path", lambda c: ["--resume_from_checkpoint", "run/checkpoint-2"], "say true or false"),
     ("output is a file", lambda c: ["--output_dir", touch(c.parent / "file", "x")], "file: cannot be written"),
