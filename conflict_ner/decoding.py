@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from conflict_ner.documents import Span, trim
 from conflict_ner.labels import LabelSet
 
-# A hyphen, or a dash that stands for one, joins before a digit (`Su-34`, `Su–34`), a slash or dot between digits (`Kh-101/102`, `7.62`; not `Raqqa.24 people`), hyphen or slash
-# after a digit when at most two letters follow (`R-73/AA-11`; not `M-19-led`).
+# A hyphen, or a dash that stands for one, joins before a digit (`Su-34`, `Su–34`), a slash or dot between digits (`Kh-101/102`, `7.62`; not
+# `Raqqa.24 people`), hyphen or slash after a digit when at most two letters follow (`R-73/AA-11`; not `M-19-led`).
 UNIT = re.compile(r"\w+(?:[-‐‑–](?=\d)\w+|(?<=\d)[./](?=\d)\w+|(?<=\d)[-/](?=[^\W\d_]{1,2}(?![^\W\d_]))\w+)*|[^\w\s]")
 # Signs that begin or end no mention; an apostrophe may end one (`the Contras'`), brackets may close one.
 NEVER_FIRST = "\"'“”‘’«»`([{<,;:!?-–—/"
