@@ -1,7 +1,7 @@
-"""Render the committed figures into the documentation: JSON in, the marked blocks of README.md and benchmarks/README.md out.
+"""Render the committed figures: JSON in, the marked blocks of README.md, benchmarks/README.md and data/README.md and the pictures out.
 
-    python benchmarks/render.py            # rewrite the blocks
-    python benchmarks/render.py --check    # exit 2 when a block differs from its JSON
+    python benchmarks/render.py            # rewrite blocks and pictures
+    python benchmarks/render.py --check    # exit 2 when one differs from its JSON
 
 A block stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 """
@@ -14,14 +14,19 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+import front  # noqa: E402
+from drawing import picture  # noqa: E402
 from tables import cold_start_table, markdown_table, peers_table, speed_table, training_table  # noqa: E402
 
 from conflict_ner.comparison import over_runs  # noqa: E402
@@ -44,22 +49,36 @@ def committed(path: str) -> dict[str, Any]:
     return json.loads(shown.stdout)
 
 
-def default_model() -> str:
-    """Return the scores of the default model: a row per label and corpus."""
-    metrics = committed("models/conflict-minilm/metrics.json")
-    lines = ["| data | label | precision | recall | F1 | 95 % interval | mentions |", "|---|---|---:|---:|---:|---|---:|"]
-    for path, scores in {metrics["data"]["path"]: metrics, **metrics["others"]}.items():
-        strict = scores["strict"]
-        enough = strict["documents"] >= FEWEST_DOCUMENTS
-        for label, row in {**strict["per_label"], "**micro**": strict["micro"]}.items():
-            shown = bounds(row["ci95"]) if enough else shown_interval(strict) if "micro" in label else ""
-            lines.append(f"| `{path}` | {label} | {' | '.join(ratios(row))} | {shown} | {row['support']} |")
-    return "\n".join(lines)
+def metrics() -> dict[str, Any]:
+    """Return the records of how the default model was scored."""
+    return committed("models/conflict-minilm/metrics.json")
+
+
+def badge_facts() -> dict[str, tuple[str, str, str]]:
+    """Return what the badges say."""
+    return front.facts(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"], metrics())
+
+
+def headline() -> str:
+    """Return the README's first paragraph of figures."""
+    return front.headline(metrics(), committed("benchmarks/accuracy.json"), committed("benchmarks/speed.json"))
+
+
+def tagged() -> dict[str, Any]:
+    """Return what the model found in the README's texts, as it lies: only benchmarks/picture.py writes it, on purpose."""
+    return read_json(ROOT / "benchmarks/picture.json")
+
+
+def article() -> str:
+    """Return the picture of a tagged article."""
+    stored = tagged()
+    title = "Part of a report on armed conflict, as the model marks it: actors, weapons and locations"
+    return picture(stored["article"], stored["labels"], slice(*stored["paragraphs"]), title)
 
 
 def stock_pipeline() -> str:
     """Return how often the stock pipeline gives the tagger's entities."""
-    stock = committed("models/conflict-minilm/metrics.json")["stock_pipeline"]
+    stock = metrics()["stock_pipeline"]
     if stock is None:
         raise InputError("models/conflict-minilm/metrics.json was made without --stock_pipeline; evaluate again with it")
     return (
@@ -181,7 +200,17 @@ def grid() -> str:
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"default-model": default_model, "stock-pipeline": stock_pipeline},
+    "README.md": {
+        "badges": lambda: front.badges(badge_facts()),
+        "headline": headline,
+        "sentence": lambda: front.sentence_output(tagged()),
+        "default-model": lambda: front.scores(metrics()),
+        "peers": lambda: front.peers_short(committed("benchmarks/accuracy.json")),
+        "speed": lambda: front.speed_short(committed("benchmarks/speed.json")),
+        "stock-pipeline": stock_pipeline,
+        "weakest": lambda: front.weakest(metrics()),
+        "citation": lambda: front.citation(yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))),
+    },
     "benchmarks/README.md": {
         "windows": windows,
         "conflict": lambda: seeds_of("conflict-minilm"),
@@ -207,18 +236,24 @@ def rendered(path: str) -> str:
     return text
 
 
+def everything() -> dict[str, str]:
+    """Return path and text of every file that holds something rendered."""
+    pictures = {"benchmarks/picture.svg": article(), **front.badge_files(badge_facts())}
+    return {path: rendered(path) for path in BLOCKS} | pictures
+
+
 @exit_2_on_bad_input
 def main() -> int:
-    """Write or check every block."""
+    """Write or check everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 2 when a block is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 2 when a block or picture is out of date")
     check = parser.parse_args().check
-    for path in BLOCKS:
-        text = rendered(path)
-        if check and text != (ROOT / path).read_text(encoding="utf-8"):
-            raise InputError(f"{path}: differs from its figures; run python benchmarks/render.py")
+    for path, text in everything().items():
+        file = ROOT / path
         if not check:
-            (ROOT / path).write_text(text, encoding="utf-8")
+            file.write_text(text, encoding="utf-8")
+        elif not file.exists() or text != file.read_text(encoding="utf-8"):
+            raise InputError(f"{path}: differs from its figures; run python benchmarks/render.py")
     return 0
 
 
