@@ -9,13 +9,11 @@ A block stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import re
 import subprocess
 import sys
 import tomllib
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,18 +23,15 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+import corpus_tables  # noqa: E402
 import front  # noqa: E402
 from drawing import picture  # noqa: E402
 from tables import cold_start_table, markdown_table, peers_table, speed_table, training_table  # noqa: E402
 
 from conflict_ner.comparison import over_runs  # noqa: E402
-from conflict_ner.corpus import count_table, read_documents  # noqa: E402
-from conflict_ner.corpus.quality import agreement, unseen_forms  # noqa: E402
-from conflict_ner.documents import Document, corpus_sha256  # noqa: E402
 from conflict_ner.errors import InputError, exit_2_on_bad_input  # noqa: E402
-from conflict_ner.labels import read_definitions  # noqa: E402
 from conflict_ner.runs import read_json  # noqa: E402
-from conflict_ner.scoring import FEWEST_DOCUMENTS, shown_interval  # noqa: E402
+from conflict_ner.scoring import FEWEST_DOCUMENTS  # noqa: E402
 from conflict_ner.terminal import bounds, ratios  # noqa: E402
 
 
@@ -143,60 +138,9 @@ def share(row: dict[str, Any]) -> str:
     return f"{row['rate']:.2f} [{row['ci95'][0]:.2f}–{row['ci95'][1]:.2f}]"
 
 
-@functools.cache
-def corpus() -> dict[str, list[Document]]:
-    """Return the splits of our corpus."""
-    return {split: read_documents(ROOT / "data/conflict" / split) for split in ("train", "dev", "test")}
-
-
 def measured(path: str, table: Callable[[dict[str, Any]], str]) -> str:
     """Return the table of a measurement that takes a quiet machine, or that it has not been made."""
     return table(committed(path)) if (ROOT / path).exists() else "Not measured yet."
-
-
-def counts() -> str:
-    """Return documents, words, spans and distinct forms by split, and the checksums."""
-    tables = {split: count_table(documents) for split, documents in corpus().items()}
-    tables["all"] = count_table([document for documents in corpus().values() for document in documents])
-    rows = [[name, *(table.get(name, 0) for table in tables.values())] for name in tables["all"]]
-    checksums = ", ".join(f"{split} `{corpus_sha256(documents)[:16]}`" for split, documents in corpus().items())
-    challenge = count_table(read_documents(ROOT / "data/challenge"))
-    more = f"Challenge set: {challenge['documents']} sentences, {challenge['spans']} spans. Checksums: {checksums}."
-    return markdown_table(["", *tables], rows) + f"\n\n{more}"
-
-
-def splits() -> str:
-    """Return the share of test and dev forms that training never shows."""
-    shares = {split: unseen_forms(corpus()["train"], corpus()[split]) for split in ("dev", "test")}
-    return (
-        "Distinct surface forms that train never annotates: "
-        + ", ".join(f"{share:.1%} of {split}" for split, share in shares.items())
-        + "."
-    )
-
-
-def readings() -> str:
-    """Return agreement per part and label."""
-    labels = list(read_definitions(ROOT / "data/conflict/labels.json"))
-    scores = agreement(ROOT / "data/agreement/readings.jsonl")
-    rows = []
-    for part in ("train", "dev", "test", "re3d", "articles"):
-        row = scores[part]
-        figures = [f"{row['per_label'][label]['f1']:.3f}" for label in labels]
-        rows.append([part, row["documents"], *figures, f"{row['micro']['f1']:.3f}", shown_interval(row)])
-    return markdown_table(["part", "documents", *labels, "micro", "95 % interval"], rows)
-
-
-def by_meta(key: str) -> str:
-    """Return documents per value of a metadata key (a comma list counts each item) and split."""
-    found = {s: Counter(v for d in ds for v in d.meta.get(key, "").split(",") if v) for s, ds in corpus().items()}
-    values = sorted(set().union(*found.values()))
-    return markdown_table([key, *found], [[value, *(count[value] for count in found.values())] for value in values])
-
-
-def grid() -> str:
-    """Return the three tables of the grid."""
-    return "\n\n".join(by_meta(key) for key in ("conflict", "genre", "noise"))
 
 
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
@@ -221,7 +165,13 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "cold-start": lambda: measured("benchmarks/speed.json", cold_start_table),
         "training-speed": lambda: measured("benchmarks/training_speed.json", training_table),
     },
-    "data/README.md": {"counts": counts, "splits": splits, "agreement": readings, "grid": grid, "cases": lambda: by_meta("cases")},
+    "data/README.md": {
+        "counts": corpus_tables.counts,
+        "splits": corpus_tables.splits,
+        "agreement": corpus_tables.readings,
+        "grid": corpus_tables.grid,
+        "cases": lambda: corpus_tables.by_meta("cases"),
+    },
 }
 
 
