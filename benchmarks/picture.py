@@ -28,7 +28,7 @@ STORED = ROOT / "benchmarks/picture.json"
 
 
 def found_by(model: str) -> dict[str, Any]:
-    """Return what a model finds: in the article by the backend its scores were measured with, in the sentence by what README's lines load."""
+    """Return what a model finds: in the article by the backend its scores are of, in the sentence by what README's lines load."""
     from conflict_ner import Tagger
 
     text = next(document.text for document in sample_articles() if document.id == ARTICLE)
