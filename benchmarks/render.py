@@ -1,7 +1,7 @@
-"""Render the committed figures into the documentation: JSON in, the marked blocks of README.md and benchmarks/README.md out.
+"""Render the committed figures: JSON in, the marked blocks of README.md, benchmarks/README.md and data/README.md and the pictures out.
 
-    python benchmarks/render.py            # rewrite the blocks
-    python benchmarks/render.py --check    # exit 2 when a block differs from its JSON
+    python benchmarks/render.py            # rewrite blocks and pictures
+    python benchmarks/render.py --check    # exit 2 when one differs from its JSON
 
 A block stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 """
@@ -9,29 +9,29 @@ A block stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import re
 import subprocess
 import sys
-from collections import Counter
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+import corpus_tables  # noqa: E402
+import front  # noqa: E402
+from drawing import picture  # noqa: E402
 from tables import cold_start_table, markdown_table, peers_table, speed_table, training_table  # noqa: E402
 
 from conflict_ner.comparison import over_runs  # noqa: E402
-from conflict_ner.corpus import count_table, read_documents  # noqa: E402
-from conflict_ner.corpus.quality import agreement, unseen_forms  # noqa: E402
-from conflict_ner.documents import Document, corpus_sha256  # noqa: E402
 from conflict_ner.errors import InputError, exit_2_on_bad_input  # noqa: E402
-from conflict_ner.labels import read_definitions  # noqa: E402
 from conflict_ner.runs import read_json  # noqa: E402
-from conflict_ner.scoring import FEWEST_DOCUMENTS, shown_interval  # noqa: E402
+from conflict_ner.scoring import FEWEST_DOCUMENTS  # noqa: E402
 from conflict_ner.terminal import bounds, ratios  # noqa: E402
 
 
@@ -44,22 +44,36 @@ def committed(path: str) -> dict[str, Any]:
     return json.loads(shown.stdout)
 
 
-def default_model() -> str:
-    """Return the scores of the default model: a row per label and corpus."""
-    metrics = committed("models/conflict-minilm/metrics.json")
-    lines = ["| data | label | precision | recall | F1 | 95 % interval | mentions |", "|---|---|---:|---:|---:|---|---:|"]
-    for path, scores in {metrics["data"]["path"]: metrics, **metrics["others"]}.items():
-        strict = scores["strict"]
-        enough = strict["documents"] >= FEWEST_DOCUMENTS
-        for label, row in {**strict["per_label"], "**micro**": strict["micro"]}.items():
-            shown = bounds(row["ci95"]) if enough else shown_interval(strict) if "micro" in label else ""
-            lines.append(f"| `{path}` | {label} | {' | '.join(ratios(row))} | {shown} | {row['support']} |")
-    return "\n".join(lines)
+def metrics() -> dict[str, Any]:
+    """Return the records of how the default model was scored."""
+    return committed("models/conflict-minilm/metrics.json")
+
+
+def badge_facts() -> dict[str, tuple[str, str, str]]:
+    """Return what the badges say."""
+    return front.facts(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"], metrics())
+
+
+def headline() -> str:
+    """Return the README's first paragraph of figures."""
+    return front.headline(metrics(), committed("benchmarks/accuracy.json"), committed("benchmarks/speed.json"))
+
+
+def tagged() -> dict[str, Any]:
+    """Return what the model found in the README's texts, as it lies: only benchmarks/picture.py writes it, on purpose."""
+    return read_json(ROOT / "benchmarks/picture.json")
+
+
+def article() -> str:
+    """Return the picture of a tagged article."""
+    stored = tagged()
+    title = "Part of a report on armed conflict, as the model marks it: actors, weapons and locations"
+    return picture(stored["article"], stored["labels"], slice(*stored["paragraphs"]), title)
 
 
 def stock_pipeline() -> str:
     """Return how often the stock pipeline gives the tagger's entities."""
-    stock = committed("models/conflict-minilm/metrics.json")["stock_pipeline"]
+    stock = metrics()["stock_pipeline"]
     if stock is None:
         raise InputError("models/conflict-minilm/metrics.json was made without --stock_pipeline; evaluate again with it")
     return (
@@ -124,64 +138,23 @@ def share(row: dict[str, Any]) -> str:
     return f"{row['rate']:.2f} [{row['ci95'][0]:.2f}–{row['ci95'][1]:.2f}]"
 
 
-@functools.cache
-def corpus() -> dict[str, list[Document]]:
-    """Return the splits of our corpus."""
-    return {split: read_documents(ROOT / "data/conflict" / split) for split in ("train", "dev", "test")}
-
-
 def measured(path: str, table: Callable[[dict[str, Any]], str]) -> str:
     """Return the table of a measurement that takes a quiet machine, or that it has not been made."""
     return table(committed(path)) if (ROOT / path).exists() else "Not measured yet."
 
 
-def counts() -> str:
-    """Return documents, words, spans and distinct forms by split, and the checksums."""
-    tables = {split: count_table(documents) for split, documents in corpus().items()}
-    tables["all"] = count_table([document for documents in corpus().values() for document in documents])
-    rows = [[name, *(table.get(name, 0) for table in tables.values())] for name in tables["all"]]
-    checksums = ", ".join(f"{split} `{corpus_sha256(documents)[:16]}`" for split, documents in corpus().items())
-    challenge = count_table(read_documents(ROOT / "data/challenge"))
-    more = f"Challenge set: {challenge['documents']} sentences, {challenge['spans']} spans. Checksums: {checksums}."
-    return markdown_table(["", *tables], rows) + f"\n\n{more}"
-
-
-def splits() -> str:
-    """Return the share of test and dev forms that training never shows."""
-    shares = {split: unseen_forms(corpus()["train"], corpus()[split]) for split in ("dev", "test")}
-    return (
-        "Distinct surface forms that train never annotates: "
-        + ", ".join(f"{share:.1%} of {split}" for split, share in shares.items())
-        + "."
-    )
-
-
-def readings() -> str:
-    """Return agreement per part and label."""
-    labels = list(read_definitions(ROOT / "data/conflict/labels.json"))
-    scores = agreement(ROOT / "data/agreement/readings.jsonl")
-    rows = []
-    for part in ("train", "dev", "test", "re3d", "articles"):
-        row = scores[part]
-        figures = [f"{row['per_label'][label]['f1']:.3f}" for label in labels]
-        rows.append([part, row["documents"], *figures, f"{row['micro']['f1']:.3f}", shown_interval(row)])
-    return markdown_table(["part", "documents", *labels, "micro", "95 % interval"], rows)
-
-
-def by_meta(key: str) -> str:
-    """Return documents per value of a metadata key (a comma list counts each item) and split."""
-    found = {s: Counter(v for d in ds for v in d.meta.get(key, "").split(",") if v) for s, ds in corpus().items()}
-    values = sorted(set().union(*found.values()))
-    return markdown_table([key, *found], [[value, *(count[value] for count in found.values())] for value in values])
-
-
-def grid() -> str:
-    """Return the three tables of the grid."""
-    return "\n\n".join(by_meta(key) for key in ("conflict", "genre", "noise"))
-
-
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"default-model": default_model, "stock-pipeline": stock_pipeline},
+    "README.md": {
+        "badges": lambda: front.badges(badge_facts()),
+        "headline": headline,
+        "sentence": lambda: front.sentence_output(tagged()),
+        "default-model": lambda: front.scores(metrics()),
+        "peers": lambda: front.peers_short(committed("benchmarks/accuracy.json")),
+        "speed": lambda: front.speed_short(committed("benchmarks/speed.json")),
+        "stock-pipeline": stock_pipeline,
+        "weakest": lambda: front.weakest(metrics()),
+        "citation": lambda: front.citation(yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))),
+    },
     "benchmarks/README.md": {
         "windows": windows,
         "conflict": lambda: seeds_of("conflict-minilm"),
@@ -192,7 +165,13 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "cold-start": lambda: measured("benchmarks/speed.json", cold_start_table),
         "training-speed": lambda: measured("benchmarks/training_speed.json", training_table),
     },
-    "data/README.md": {"counts": counts, "splits": splits, "agreement": readings, "grid": grid, "cases": lambda: by_meta("cases")},
+    "data/README.md": {
+        "counts": corpus_tables.counts,
+        "splits": corpus_tables.splits,
+        "agreement": corpus_tables.readings,
+        "grid": corpus_tables.grid,
+        "cases": lambda: corpus_tables.by_meta("cases"),
+    },
 }
 
 
@@ -207,18 +186,24 @@ def rendered(path: str) -> str:
     return text
 
 
+def everything() -> dict[str, str]:
+    """Return path and text of every file that holds something rendered."""
+    pictures = {"benchmarks/picture.svg": article(), **front.badge_files(badge_facts())}
+    return {path: rendered(path) for path in BLOCKS} | pictures
+
+
 @exit_2_on_bad_input
 def main() -> int:
-    """Write or check every block."""
+    """Write or check everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 2 when a block is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 2 when a block or picture is out of date")
     check = parser.parse_args().check
-    for path in BLOCKS:
-        text = rendered(path)
-        if check and text != (ROOT / path).read_text(encoding="utf-8"):
-            raise InputError(f"{path}: differs from its figures; run python benchmarks/render.py")
+    for path, text in everything().items():
+        file = ROOT / path
         if not check:
-            (ROOT / path).write_text(text, encoding="utf-8")
+            file.write_text(text, encoding="utf-8")
+        elif not file.exists() or text != file.read_text(encoding="utf-8"):
+            raise InputError(f"{path}: differs from its figures; run python benchmarks/render.py")
     return 0
 
 

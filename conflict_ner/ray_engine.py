@@ -2,8 +2,21 @@
 
     files -> read (tasks) -> TagBatch (actors, one Tagger each) -> Parts (tasks) -> OUT/part-000000.jsonl, ...
 
-Rows are read and written by the local engine's own code, so they are the same rows; only their order is not that of the input. A part
-bears the number of the task that writes it and appears whole: a task that runs twice replaces its part by the same part.
+Examples:
+    python tag.py --model models/conflict-minilm --engine ray --output entities/ reports/          # all cores of this machine
+    RAY_ADDRESS=10.0.0.1:6379 python tag.py --model models/conflict-minilm --engine ray --output /shared/entities /shared/reports
+    ray job submit --address http://10.0.0.1:8265 -- python /shared/conflict-ner/tag.py --engine ray ...    # from any other machine
+
+A cluster is started with `ray start --head` on one machine and `ray start --address=10.0.0.1:6379` on the others; the second command
+runs on one of them. All need the same Python, this package, Ray's token (`ray get-auth-token`) and the same paths: input, output and
+model lie on storage that they share (a Hub id will do for the model). Nodes may differ in cores; where only some have a GPU or onnxruntime,
+name the `--backend`. There is one actor per GPU or else per `--cores_per_worker` cores; one with a GPU tokenizes and decodes on its
+cores, so it may need more than the default.
+
+Rows are read and written by the local engine's own code, so they are the same rows, ids included; only their order is not that of the
+input. A part (JSONL, CSV or Parquet) bears the number of the task that writes it and appears whole: a task that runs twice, because a
+worker or node was lost, replaces its part by the same part, so no row is lost or doubled. When the command itself is ended nothing is kept
+for `--resume`, and one file is read by one task: cut an input of terabytes into some files and some runs.
 """
 
 from __future__ import annotations
