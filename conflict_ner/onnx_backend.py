@@ -20,6 +20,7 @@ class OnnxBackend:
     """One session of one thread, called by a worker per core, so that no core waits for another."""
 
     tokens_per_batch = 512
+    pads = False  # padding is work, too, and there are windows of equal length enough
 
     def __init__(self, folder: ModelFolder, precision: str = "int8", cores: int | None = None) -> None:
         """Load the export of `precision` (`int8` or `fp32`), to be run by `cores` cores (None: all that this process may use).
@@ -50,17 +51,6 @@ class OnnxBackend:
 
     def logits(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the logits of a padded batch: (batch, seq) and (batch, seq) -> (batch, seq, num_tags)."""
-        if self.name == "onnx-fp32":
-            return self._run(input_ids, attention_mask)
-        # One window at a time: int8 steps are spread over all that is computed at once, so neighbours would change a window's results.
-        lengths = attention_mask.sum(axis=1).tolist()
-        rows = [self._run(input_ids[k : k + 1, :length], attention_mask[k : k + 1, :length])[0] for k, length in enumerate(lengths)]
-        scores = np.zeros((*input_ids.shape, rows[0].shape[-1]), dtype=np.float32)
-        for padded, row in zip(scores, rows, strict=True):
-            padded[: len(row)] = row
-        return scores
-
-    def _run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         scores: NDArray[np.float32] = self.session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})[0]
         return scores
 

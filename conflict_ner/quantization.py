@@ -1,15 +1,15 @@
-"""A float32 ONNX graph -> int8 that stays close to it: weights per output channel, activations on the fly, both prepared for it.
+"""A float32 ONNX graph -> int8 that stays close to it: every product with a weight matrix computes in 8-bit integers.
 
-Dynamic quantization spreads 256 steps over the largest value of a whole batch, so a few outliers cost all other values their precision, and
-what else is in the batch changes results. Before quantizing, the products' inputs are therefore tamed, by what they are on a few texts:
-
-- signed inputs (of attention and of the first feed-forward product) have outlier *channels*: each is divided by a factor that its row of
-  weights is multiplied with, so the product stays the same (SmoothQuant, Xiao et al. 2023, with its exponent of one half);
-- one-sided inputs (after GELU) have outlier *values*: they are cut off at the quantile KEPT.
+- Weights have a scale per output channel, and 7 bits: where a processor has no instruction for 8-bit products (AVX2), onnxruntime adds
+  two of them in 16 bits, which full 8-bit weights overflow. So every processor computes the same.
+- Inputs have one scale each, fixed here, from what they are on a few texts: a text's entities do not depend on what is computed with it,
+  and nothing is measured while tagging. The range is the one with the least squared error, not the widest: a few outliers, cut off, would
+  cost all other values their precision.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +20,11 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-KEPT = 0.9999
-ONE_SIDED = 0.1  # the lowest value is nearer to zero than this share of the highest
+STEPS = 255  # of an unsigned 8-bit input
+LARGEST_WEIGHT = 63  # of a signed 7-bit weight
+SHARES = np.linspace(0.1, 1, 19)  # of an input's lowest and highest value that are tried as its range
+SAMPLE = 100_000  # values that decide a range
+CONTRIB = "com.microsoft"  # the domain of onnxruntime's own operators
 
 Array = NDArray[np.float32]
 
@@ -29,12 +32,34 @@ Array = NDArray[np.float32]
 def quantize(source: Path, target: Path, batches: Sequence[NDArray[np.int64]]) -> None:
     """Write the int8 copy of a graph; `batches` are input ids, each (1, seq), of texts like those that will be read."""
     model = onnx.load(source)
-    _tame(model, _values(model, batches))
-    tamed = target.with_suffix(".tamed")
-    onnx.save(model, tamed)
-    # Embeddings (Gather) too: a quarter of the file, and dev F1 the same. Unsigned weights would miss the AMX kernels.
-    quantize_dynamic(tamed, target, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gather"])
-    tamed.unlink()
+    graph, constants = model.graph, {tensor.name: tensor for tensor in model.graph.initializer}
+    biases = _biases(model, constants)
+    replaced: dict[str, list[onnx.NodeProto]] = {added: [] for _, added in biases.values()}
+    for (name, products), (low, high) in zip(_products(model).items(), _ranges(model, batches), strict=True):
+        scale = np.float32(max(high - low, 1e-8) / STEPS)
+        scale_name, zero_name = _constant(graph, f"{name}_scale", scale), _constant(graph, f"{name}_zero", np.uint8(round(-low / scale)))
+        steps = helper.make_node("QuantizeLinear", [name, scale_name, zero_name], [f"{name}_steps"])
+        for product in products:
+            out = product.output[0]
+            bias, result = biases.get(out, ("", out))
+            weight, weight_scale = _seven_bits(numpy_helper.to_array(constants[product.input[1]]))
+            scales = [scale_name, _constant(graph, f"{out}_weight_scale", weight_scale)]
+            zeros = [zero_name, _constant(graph, f"{out}_weight_zero", np.zeros_like(weight_scale, dtype=np.int8))]
+            inputs = [f"{name}_steps", _constant(graph, f"{out}_weight", weight), *scales, *zeros, bias]
+            replaced[out] = [steps] * (product is products[0]) + [
+                helper.make_node("MatMulIntegerToFloat", inputs, [result], domain=CONTRIB)
+            ]
+    nodes = [new for old in graph.node for new in replaced.get(old.output[0], [old])]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    if CONTRIB not in {opset.domain for opset in model.opset_import}:
+        model.opset_import.append(helper.make_opsetid(CONTRIB, 1))
+    onnx.save(model, target)
+    quantize_dynamic(target, target, weight_type=QuantType.QInt8, op_types_to_quantize=["Gather"])  # embeddings: most of the file
 
 
 def _products(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
@@ -47,53 +72,54 @@ def _products(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
     return products
 
 
-def _values(model: onnx.ModelProto, batches: Sequence[NDArray[np.int64]]) -> dict[str, Array]:
-    """Return what each product's input is over `batches`: (sub-tokens, channels)."""
+def _biases(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto]) -> dict[str, tuple[str, str]]:
+    """Return, by the output of a product, the bias that the next node adds to it and that node's output."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    found = {}
+    for product in itertools.chain.from_iterable(_products(model).values()):
+        out = product.output[0]
+        node = readers[out][0] if len(readers.get(out, ())) == 1 else None
+        if node is not None and node.op_type == "Add":
+            bias = node.input[1 if node.input[0] == out else 0]
+            if bias in constants and len(constants[bias].dims) == 1:
+                found[out] = (bias, node.output[0])
+    return found
+
+
+def _ranges(model: onnx.ModelProto, batches: Sequence[NDArray[np.int64]]) -> list[tuple[float, float]]:
+    """Return the lowest and highest value that each input of `_products` is given steps for."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     names = list(_products(model))
     watched.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
     session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
     rows = [session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)}) for ids in batches]
-    return {name: np.concatenate([row[k].reshape(-1, row[k].shape[-1]) for row in rows]) for k, name in enumerate(names)}
+    return [_closest_range(np.concatenate([row[k].ravel() for row in rows])) for k in range(len(names))]
 
 
-def _tame(model: onnx.ModelProto, values: dict[str, Array]) -> None:
-    """Put a factor or a limit before the products, in place."""
-    graph, weights = model.graph, {tensor.name: tensor for tensor in model.graph.initializer}
-    before: dict[str, list[onnx.NodeProto]] = {}  # by the output of the first product that reads the new value
-    for name, products in _products(model).items():
-        found, tamed = values[name], f"{name}_tamed"
-        if found.min() > -ONE_SIDED * found.max():
-            limit = numpy_helper.from_array(np.float32(np.quantile(found, KEPT)), f"{name}_limit")
-            node = helper.make_node("Min", [name, limit.name], [tamed])
-            graph.initializer.append(limit)
-        else:
-            matrices = [numpy_helper.to_array(weights[product.input[1]]) for product in products]
-            factor = _factor(found, matrices)
-            inverse = numpy_helper.from_array(1 / factor, f"{name}_inverse")
-            node = helper.make_node("Mul", [name, inverse.name], [tamed])
-            graph.initializer.append(inverse)
-            for product, matrix in zip(products, matrices, strict=True):
-                own = f"{product.input[1]}_{product.output[0]}"  # another product may read the same weights
-                graph.initializer.append(numpy_helper.from_array(matrix * factor[:, None], own))
-                product.input[1] = own
-        before[products[0].output[0]] = [node]
-        for product in products:
-            product.input[0] = tamed
-    nodes = [node for old in graph.node for node in (*before.get(old.output[0], ()), old)]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+def _closest_range(values: Array) -> tuple[float, float]:
+    """Return the range, zero in it, whose steps differ least from `values` in the mean square."""
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    sample = np.random.default_rng(0).choice(values, min(len(values), SAMPLE), replace=False)
+
+    def error(limits: tuple[float, float]) -> float:
+        scale = max(limits[1] - limits[0], 1e-8) / STEPS
+        zero = round(-limits[0] / scale)
+        steps = np.clip(np.round(sample / scale) + zero, 0, STEPS)
+        return float(np.square((steps - zero) * scale - sample).mean())
+
+    return min((limits for s in SHARES for limits in ((s * low, high), (low, s * high), (s * low, s * high))), key=error)
 
 
-def _factor(found: Array, matrices: Sequence[Array]) -> Array:
-    """Return the factor of each channel, geometric mean 1: root of its largest input over its largest weight."""
-    largest = np.maximum(np.abs(found).max(axis=0), 1e-5)
-    weight = np.maximum(np.max([np.abs(matrix).max(axis=1) for matrix in matrices], axis=0), 1e-5)
-    factor: Array = np.sqrt(largest / weight)
-    factor /= np.exp(np.log(factor).mean())
-    return factor
+def _seven_bits(weight: Array) -> tuple[NDArray[np.int8], Array]:
+    """Return a weight matrix (inputs, outputs) in steps, and the size of a step for each output."""
+    scale = np.maximum(np.abs(weight).max(axis=0), 1e-8).astype(np.float32) / np.float32(LARGEST_WEIGHT)
+    return np.round(weight / scale).astype(np.int8), scale
+
+
+def _constant(graph: onnx.GraphProto, name: str, value: NDArray[np.generic] | np.generic) -> str:
+    graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    return name

@@ -35,11 +35,15 @@ PORTIONS_AHEAD = 1  # tokenized and begun while the one before is finished
 
 
 class Backend(Protocol):
-    """What computes logits. `logits` may be called by `workers` threads at once, with batches of about `tokens_per_batch` sub-tokens."""
+    """What computes logits. `logits` may be called by `workers` threads at once, with batches of about `tokens_per_batch` sub-tokens.
+
+    Unless the backend `pads`, the windows of a batch have one length.
+    """
 
     name: str
     workers: int
     tokens_per_batch: int
+    pads: bool
 
     def logits(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the logits of a padded batch: (batch, seq) and (batch, seq) -> (batch, seq, num_tags)."""
@@ -144,12 +148,15 @@ class Tagger:
     def _batches(self, jobs: list[_Job]) -> Iterator[list[_Job]]:
         """Cut length-sorted jobs into batches of at most `tokens_per_batch` sub-tokens, padding counted."""
         batch: list[_Job] = []
+        before = 0
         for job in jobs:
             length = job.window.end - job.window.start + len(self.model.before) + len(self.model.after)
-            if batch and length * (len(batch) + 1) > self.backend.tokens_per_batch:
+            too_many = length * (len(batch) + 1) > self.backend.tokens_per_batch
+            if batch and (too_many or (length != before and not self.backend.pads)):
                 yield batch
                 batch = []
             batch.append(job)
+            before = length
         if batch:
             yield batch
 

@@ -17,6 +17,7 @@ class TorchBackend:
     """A model on a torch device. On a CPU torch itself uses all cores; on a GPU two workers overlap copies and kernels."""
 
     name = "torch"
+    pads = True  # few large batches rather than many small ones
 
     def __init__(self, folder: ModelFolder, device: str | None = None, cores: int | None = None) -> None:
         """Load the weights; `device` None takes a GPU when there is one, `cores` None leaves the number of CPU threads to torch.

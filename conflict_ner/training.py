@@ -17,6 +17,7 @@ from datasets import Dataset
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 from transformers import (
+    AutoConfig,
     AutoModelForTokenClassification,
     AutoTokenizer,
     DataCollatorForTokenClassification,
@@ -52,16 +53,25 @@ def load_tokenizer(source: EncoderSource, name: str) -> PreTrainedTokenizerBase:
 
 
 def load_model(
-    source: EncoderSource, name: str, labels: LabelSet, tokenizer: PreTrainedTokenizerBase, tagging_windows: WindowSize
+    source: EncoderSource,
+    name: str,
+    labels: LabelSet,
+    tokenizer: PreTrainedTokenizerBase,
+    tagging_windows: WindowSize,
+    attention_dropout: float | None = None,
 ) -> PreTrainedModel:
     """Load the encoder with a new token-classification head that knows the windows to tag in; makes `model_max_length` finite."""
-    model = load_or_explain(
-        source,
-        name,
-        lambda: AutoModelForTokenClassification.from_pretrained(
-            source.location, revision=source.revision, id2label=labels.id2label, label2id=labels.label2id, dtype=torch.float32
-        ),
-    )
+
+    def load() -> PreTrainedModel:
+        config = AutoConfig.from_pretrained(source.location, revision=source.revision, id2label=labels.id2label, label2id=labels.label2id)
+        for key in ("attention_probs_dropout_prob", "attention_dropout"):  # BERT's name for it, and ModernBERT's
+            if attention_dropout is not None and hasattr(config, key):
+                setattr(config, key, attention_dropout)
+        return AutoModelForTokenClassification.from_pretrained(
+            source.location, revision=source.revision, config=config, dtype=torch.float32
+        )
+
+    model = load_or_explain(source, name, load)
     model.config.name_or_path = name
     model.config.window = asdict(tagging_windows)
     if tokenizer.model_max_length > LONGEST_MODEL_INPUT:
