@@ -93,7 +93,8 @@ def quantized(encoder: Encoder, folder: Path) -> Path:
     """Write the products as an ONNX model, quantized as `conflict_ner` quantizes a whole model; returns its file."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    from conflict_ner.quantization import quantize
 
     products = list(encoder.weights())
     nodes = [helper.make_node("MatMul", [source, f"{target}.weight"], [target]) for source, target, _ in products]
@@ -104,7 +105,7 @@ def quantized(encoder: Encoder, folder: Path) -> Path:
     graph = helper.make_graph(nodes, "products", [begin], ends, constants)
     whole, small = folder / "products.onnx", folder / "products_int8.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), whole)
-    quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True)  # as in conflict_ner/export.py
+    quantize(whole, small, [{"x": np.random.default_rng(1).standard_normal((ROWS, encoder.hidden), dtype=np.float32)}])
     return small
 
 

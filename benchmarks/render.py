@@ -123,13 +123,14 @@ def with_interval(row: dict[str, Any]) -> str:
 
 
 def windows() -> str:
-    """Return how far entities agree when windows have another size than in training."""
+    """Return how far entities agree when windows fall elsewhere."""
     result = committed("benchmarks/windows.json")
     rows = [[row["max_length"], row["overlap"], f"{row['f1']:.3f}", bounds(row["ci95"])] for row in result["sizes"]]
-    table = markdown_table(["sub-tokens of a window", "overlap", "F1 against the trained size", "95 % interval"], rows)
+    table = markdown_table(["sub-tokens of a window", "overlap", "F1 against its own windows", "95 % interval"], rows)
+    own = result["own"]
     return (
-        f"{result['articles']} articles, {result['spans']:,} entities with windows of {result['trained']['max_length']} sub-tokens, "
-        f"as in training:\n\n{table}\n\n    {result['command']}"
+        f"{result['articles']} articles, {result['spans']:,} entities with the model's own windows, {own['max_length']} sub-tokens that overlap "
+        f"by {own['overlap']}:\n\n{table}\n\n    {result['command']}"
     )
 
 

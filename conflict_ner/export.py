@@ -129,11 +129,11 @@ def _write_graphs(folder: ModelFolder, part: Path) -> None:
     assert program is not None, "dynamo=True returns a program"
     fp32, int8 = part / ONNX_FP32.name, part / ONNX_INT8.name
     program.save(str(fp32), external_data=False)
-    quantize(fp32, int8, list(_windows(folder)))
+    quantize(fp32, int8, list(_examples(folder)))
 
 
-def _windows(folder: ModelFolder) -> Iterator[NDArray[np.int64]]:
-    """Yield windows of training documents (where they are not here, of PROBES) as the encoder reads them, each (1, seq).
+def _examples(folder: ModelFolder) -> Iterator[dict[str, NDArray[np.int64]]]:
+    """Yield windows of training documents (where they are not here, of PROBES) as the encoder reads them, arrays of (1, seq).
 
     Never of other documents: what int8 is prepared on must not be what it is scored on.
     """
@@ -141,7 +141,8 @@ def _windows(folder: ModelFolder) -> Iterator[NDArray[np.int64]]:
     texts = [document.text for document in documents[:: max(1, len(documents) // PREPARED_ON)]]
     for tokens in tokenize(folder.tokenizer, texts or PROBES):
         for window in folder.windows.cut(len(tokens.ids), len(folder.before) + len(folder.after)):
-            yield np.array([folder.before + tokens.ids[window.start : window.end] + folder.after])
+            input_ids = np.array([folder.before + tokens.ids[window.start : window.end] + folder.after])
+            yield {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)}
 
 
 def _sha256(file: Path) -> str:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +27,16 @@ SAMPLE = 100_000  # values that decide a range
 CONTRIB = "com.microsoft"  # the domain of onnxruntime's own operators
 
 Array = NDArray[np.float32]
+Example = Mapping[str, NDArray[np.generic]]
 
 
-def quantize(source: Path, target: Path, batches: Sequence[NDArray[np.int64]]) -> None:
-    """Write the int8 copy of a graph; `batches` are input ids, each (1, seq), of texts like those that will be read."""
+def quantize(source: Path, target: Path, examples: Sequence[Example]) -> None:
+    """Write the int8 copy of a graph; `examples` are inputs like those it will read, arrays by name."""
     model = onnx.load(source)
     graph, constants = model.graph, {tensor.name: tensor for tensor in model.graph.initializer}
     biases = _biases(model, constants)
     replaced: dict[str, list[onnx.NodeProto]] = {added: [] for _, added in biases.values()}
-    for (name, products), (low, high) in zip(_products(model).items(), _ranges(model, batches), strict=True):
+    for (name, products), (low, high) in zip(_products(model).items(), _ranges(model, examples), strict=True):
         scale = np.float32(max(high - low, 1e-8) / STEPS)
         scale_name, zero_name = _constant(graph, f"{name}_scale", scale), _constant(graph, f"{name}_zero", np.uint8(round(-low / scale)))
         steps = helper.make_node("QuantizeLinear", [name, scale_name, zero_name], [f"{name}_steps"])
@@ -89,14 +90,14 @@ def _biases(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto]) -> d
     return found
 
 
-def _ranges(model: onnx.ModelProto, batches: Sequence[NDArray[np.int64]]) -> list[tuple[float, float]]:
+def _ranges(model: onnx.ModelProto, examples: Sequence[Example]) -> list[tuple[float, float]]:
     """Return the lowest and highest value that each input of `_products` is given steps for."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     names = list(_products(model))
     watched.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
     session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
-    rows = [session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)}) for ids in batches]
+    rows = [session.run(names, example) for example in examples]
     return [_closest_range(np.concatenate([row[k].ravel() for row in rows])) for k in range(len(names))]
 
 

@@ -38,6 +38,7 @@ from conflict_ner.windows import WindowSize, special_frame, tokenize
 
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(\[A-Z0-9])|\n\s*\n")
 BETWEEN_DOCUMENTS = "\n\n"
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")  # BERT's name for it, and ModernBERT's
 LONGEST_MODEL_INPUT = 100_000  # tokenizers without a limit carry 1e30
 
 
@@ -60,18 +61,23 @@ def load_model(
     tagging_windows: WindowSize,
     attention_dropout: float | None = None,
 ) -> PreTrainedModel:
-    """Load the encoder with a new token-classification head that knows the windows to tag in; makes `model_max_length` finite."""
+    """Load the encoder with a new token-classification head that knows the windows to tag in; makes `model_max_length` finite.
 
-    def load() -> PreTrainedModel:
-        config = AutoConfig.from_pretrained(source.location, revision=source.revision, id2label=labels.id2label, label2id=labels.label2id)
-        for key in ("attention_probs_dropout_prob", "attention_dropout"):  # BERT's name for it, and ModernBERT's
-            if attention_dropout is not None and hasattr(config, key):
-                setattr(config, key, attention_dropout)
-        return AutoModelForTokenClassification.from_pretrained(
-            source.location, revision=source.revision, config=config, dtype=torch.float32
-        )
-
-    model = load_or_explain(source, name, load)
+    Raises InputError for an encoder that cannot be had or has no attention dropout to set.
+    """
+    where, revision = source.location, source.revision
+    ids = {"id2label": labels.id2label, "label2id": labels.label2id}
+    config = load_or_explain(source, name, lambda: AutoConfig.from_pretrained(where, revision=revision, **ids))
+    if attention_dropout is not None:
+        key = next((key for key in ATTENTION_DROPOUT if hasattr(config, key)), None)
+        if key is None:
+            raise InputError(f"attention_dropout: encoders like {name} have no such setting; remove it")
+        setattr(config, key, attention_dropout)
+    model: PreTrainedModel = load_or_explain(
+        source,
+        name,
+        lambda: AutoModelForTokenClassification.from_pretrained(where, revision=revision, config=config, dtype=torch.float32),
+    )
     model.config.name_or_path = name
     model.config.window = asdict(tagging_windows)
     if tokenizer.model_max_length > LONGEST_MODEL_INPUT:

@@ -1,78 +1,110 @@
+"""int8 products: close to float32, never overflowing, with steps that no neighbour changes."""
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
 
-from conflict_ner.quantization import quantize
+from conflict_ner.quantization import LARGEST_WEIGHT, STEPS, _closest_range, _seven_bits, quantize
 
-CHANNELS, VALUES = 32, 50
-
-
-def graph(table, gain, weights, activation):
-    """Embeddings, a gain of each channel, an activation, two products: the least that has what an encoder has."""
-    tensors = {"table": table, "gain": gain, "weights": weights, "two": weights[::-1].copy()}
-    nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["embedded"]),
-        helper.make_node("Mul", ["embedded", "gain"], ["louder"]),
-        helper.make_node(activation, ["louder"], ["active"]),
-        helper.make_node("MatMul", ["active", "weights"], ["first"]),
-        helper.make_node("MatMul", ["active", "two"], ["second"]),
-        helper.make_node("Add", ["first", "second"], ["summed"]),
-        helper.make_node("Cast", ["attention_mask"], ["mask"], to=onnx.TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["mask", "last"], ["wide"]),
-        helper.make_node("Mul", ["summed", "wide"], ["logits"]),
-    ]
-    ids = [helper.make_tensor_value_info(name, onnx.TensorProto.INT64, ["batch", "seq"]) for name in ("input_ids", "attention_mask")]
-    logits = [helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", "seq", CHANNELS])]
-    initializers = [numpy_helper.from_array(array, name) for name, array in tensors.items()]
-    initializers.append(numpy_helper.from_array(np.array([-1]), "last"))
-    model = helper.make_model(helper.make_graph(nodes, "g", ids, logits, initializers), opset_imports=[helper.make_opsetid("", 20)])
-    model.ir_version = 10
-    return model
+INPUTS, OUTPUTS = 64, 24
 
 
-def logits(path, ids):
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
-
-
-@pytest.mark.parametrize("activation", ["Identity", "Gelu"])
-def test_outliers_cost_less_than_in_plain_quantization(tmp_path, activation):
+@pytest.fixture(scope="module")
+def weights():
     random = np.random.default_rng(0)
-    table = random.normal(size=(VALUES, CHANNELS)).astype(np.float32)
-    gain = np.ones(CHANNELS, dtype=np.float32)
-    weights = random.normal(size=(CHANNELS, CHANNELS)).astype(np.float32)
-    if activation == "Identity":  # an outlier channel that means little
-        gain[3] = 60
-        weights[3] /= 60
-        weights[CHANNELS - 4] /= 60  # its row in the second product, which reads the weights upside down
-    fp32, plain, tamed = (tmp_path / f"{name}.onnx" for name in ("fp32", "plain", "tamed"))
-    onnx.save(graph(table, gain, weights, activation), fp32)
-    ids = random.integers(0, VALUES, size=(1, 200))
-    quantize_dynamic(fp32, plain, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gather"])
-    quantize(fp32, tamed, [ids])
-    expected = logits(fp32, ids)
-    errors = {path.stem: float(np.sqrt(((logits(path, ids) - expected) ** 2).mean())) for path in (plain, tamed)}
-    scale = float(np.sqrt((expected**2).mean()))
-    assert errors["tamed"] < 0.05 * scale
-    if activation == "Identity":
-        assert errors["tamed"] < 0.5 * errors["plain"]
-    assert not list(tmp_path.glob("*.tamed"))
+    return [random.standard_normal((INPUTS, OUTPUTS), dtype=np.float32) for _ in range(2)], random.standard_normal(
+        OUTPUTS, dtype=np.float32
+    )
 
 
-def test_what_one_sided_values_exceed_is_cut_off(tmp_path):
-    table = np.zeros((VALUES, CHANNELS), dtype=np.float32)
-    table[:, 0] = np.linspace(0, 1, VALUES)
-    table[0, 1] = 1
-    gain = np.ones(CHANNELS, dtype=np.float32)
-    gain[1] = 500  # a single value far above all others
-    weights = np.eye(CHANNELS, dtype=np.float32)
-    fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
-    onnx.save(graph(table, gain, weights, "Relu"), fp32)
-    often = np.concatenate([np.zeros((1, 1), dtype=np.int64), np.arange(1, VALUES).repeat(40)[None]], axis=1)
-    quantize(fp32, int8, [often])
-    assert any(node.op_type == "Min" for node in onnx.load(int8).graph.node)
-    found, expected = logits(int8, often), logits(fp32, often)
-    assert np.abs(found[0, 1:, 0] - expected[0, 1:, 0]).max() < 0.05, "small values keep their precision beside the large one"
+@pytest.fixture(scope="module")
+def int8_graph(weights, tmp_path_factory):
+    """Two products of one input, the first with a bias, quantized; the same in float32 beside it."""
+    (first, second), bias = weights
+    nodes = [
+        helper.make_node("MatMul", ["x", "first"], ["bare"]),
+        helper.make_node("Add", ["bias", "bare"], ["one"]),
+        helper.make_node("MatMul", ["x", "second"], ["two"]),
+    ]
+    constants = [numpy_helper.from_array(value, name) for name, value in (("first", first), ("second", second), ("bias", bias))]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, OUTPUTS]) for name in ("one", "two")]
+    graph = helper.make_graph(nodes, "products", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, INPUTS])], ends, constants)
+    folder = tmp_path_factory.mktemp("products")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), folder / "fp32.onnx")
+    quantize(folder / "fp32.onnx", folder / "int8.onnx", [{"x": rows(seed)} for seed in range(5)])
+    return folder / "int8.onnx"
+
+
+@pytest.fixture(scope="module")
+def sessions(int8_graph):
+    """The products in float32 and quantized."""
+    return [
+        onnxruntime.InferenceSession(int8_graph.with_name(f"{name}.onnx"), providers=["CPUExecutionProvider"]) for name in ("fp32", "int8")
+    ]
+
+
+def rows(seed, number=40):
+    return np.random.default_rng(seed).standard_normal((number, INPUTS), dtype=np.float32)
+
+
+def test_every_product_is_one_of_integers_and_adds_its_bias(int8_graph):
+    assert [node.op_type for node in onnx.load(int8_graph).graph.node] == ["QuantizeLinear", "MatMulIntegerToFloat", "MatMulIntegerToFloat"]
+
+
+def test_results_are_close(sessions):
+    fp32, int8 = sessions
+    for exact, close in zip(fp32.run(None, {"x": rows(9)}), int8.run(None, {"x": rows(9)}), strict=True):
+        assert 0 < np.abs(exact - close).max() < 0.03 * np.abs(exact).max()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 1000), st.floats(0.1, 100))
+def test_a_row_is_computed_alike_whatever_stands_beside_it(sessions, seed, scale):
+    own, other = rows(seed, 3), np.float32(scale) * rows(seed + 1, 4)
+    alone, together = (sessions[1].run(None, {"x": x}) for x in (own, np.concatenate([own, other])))
+    for one, both in zip(alone, together, strict=True):
+        assert (one == both[:3]).all()
+
+
+def test_the_largest_products_do_not_overflow(weights, sessions):
+    """Every input at its highest step: where pairs are added in 16 bits, 8-bit weights would be cut off."""
+    (first, _), bias = weights
+    steps, size = _seven_bits(first)
+    x = np.full((1, INPUTS), 100, dtype=np.float32)
+    found = sessions[1].run(["one"], {"x": x})[0]
+    highest = found[0, 0] - bias[0]
+    assert highest / (steps[:, 0].astype(np.int64).sum() * size[0]) == pytest.approx(
+        (found[0] - bias)[1] / (steps[:, 1].sum() * size[1]), rel=1e-3
+    )
+    assert 2 * STEPS * LARGEST_WEIGHT < 2**15
+
+
+def test_weights_have_seven_bits_and_a_step_for_each_output(weights):
+    steps, size = _seven_bits(weights[0][0])
+    assert np.abs(steps).max(axis=0).tolist() == [LARGEST_WEIGHT] * OUTPUTS
+    np.testing.assert_allclose(steps * size, weights[0][0], atol=size.max() / 2)
+    assert not _seven_bits(np.zeros((3, 2), dtype=np.float32))[0].any()
+
+
+def test_a_range_is_at_least_as_close_as_the_widest():
+    values = np.random.default_rng(0).laplace(size=20_000).astype(np.float32)
+
+    def error(low, high):
+        scale = (high - low) / STEPS
+        zero = round(-low / scale)
+        return np.square((np.clip(np.round(values / scale) + zero, 0, STEPS) - zero) * scale - values).mean()
+
+    low, high = _closest_range(values)
+    assert values.min() < low
+    assert high < values.max()
+    assert error(low, high) < 0.9 * error(values.min(), values.max())
+
+
+@pytest.mark.parametrize("values", [[0.0], [2.0, 3.0], [-3.0, -2.0]])
+def test_zero_lies_in_every_range(values):
+    low, high = _closest_range(np.array(values, dtype=np.float32))
+    assert low <= 0 <= high

@@ -13,8 +13,9 @@ from transformers import AutoConfig, AutoTokenizer
 
 import train
 from conflict_ner.corpus import write_documents
+from conflict_ner.encoders import resolve_encoder
 from conflict_ner.labels import LabelSet
-from conflict_ner.training import join_documents, last_whole_checkpoint, make_features, split_sentences
+from conflict_ner.training import join_documents, last_whole_checkpoint, load_model, load_tokenizer, make_features, split_sentences
 from conflict_ner.windows import WindowSize
 from tests.conftest import DEV, ENCODERS, TRAIN, annotate
 
@@ -85,6 +86,27 @@ def test_a_run_folder_holds_everything_and_nothing_else(config, tiny_encoder, ar
     assert run["dev"]["best_f1"] is not None
     assert run["versions"]["torch"]
     assert run["seconds"] > 0
+
+
+def test_the_model_knows_the_windows_to_tag_in_and_its_attention_dropout(config):
+    tagging = ["--tagging_length", "24", "--tagging_overlap", "4", "--attention_dropout", "0"]
+    assert train.main(["--config", str(config), "--num_train_epochs", "1", *tagging]) == 0
+    model = AutoConfig.from_pretrained(config.parent / "run")
+    assert model.window == {"max_length": 24, "overlap": 4}
+    assert model.attention_probs_dropout_prob == 0
+    settings = json.loads((config.parent / "run" / "run.json").read_text())["settings"]
+    assert (settings["max_length"], settings["tagging_length"], settings["attention_dropout"]) == (32, 24, 0)
+
+
+@pytest.mark.parametrize("architecture", ENCODERS)
+def test_no_attention_dropout_whatever_an_encoder_calls_it(tiny_encoder, architecture):
+    folder = str(tiny_encoder(architecture))
+    source = resolve_encoder(folder)
+    tokenizer = load_tokenizer(source, folder)
+    for wanted in (0.0, 0.25):
+        model = load_model(source, folder, LABELS, tokenizer, WindowSize(32, 8), attention_dropout=wanted)
+        config = model.config.to_dict()
+        assert wanted in [config.get("attention_probs_dropout_prob"), config.get("attention_dropout")]
 
 
 def test_other_labels_need_no_code(config):
