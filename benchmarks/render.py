@@ -129,8 +129,8 @@ def windows() -> str:
     table = markdown_table(["sub-tokens of a window", "overlap", "F1 against its own windows", "95 % interval"], rows)
     own = result["own"]
     return (
-        f"{result['articles']} articles, {result['spans']:,} entities with the model's own windows, {own['max_length']} sub-tokens that overlap "
-        f"by {own['overlap']}:\n\n{table}\n\n    {result['command']}"
+        f"{result['articles']} articles, {result['spans']:,} entities with the model's own windows, {own['max_length']} sub-tokens that "
+        f"overlap by {own['overlap']}:\n\n{table}\n\n    {result['command']}"
     )
 
 
