@@ -62,6 +62,8 @@ def shown_spans(marked: str, label: str = "") -> str:
 
 def label_sections(labels: Mapping[str, str], guides: Mapping[str, Row]) -> str:
     """Return each label's definition, with what is marked, what is not, and why; one table where there are only definitions."""
+    if not guides and not any(labels.values()):
+        return f"{', '.join(f'`{label}`' for label in labels)}: as annotated in the training data, which define them."
     if not guides:
         return markdown_table(
             ["label", "what it means"], ([f"`{k}`", text or "as annotated in the training data"] for k, text in labels.items())

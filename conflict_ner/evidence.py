@@ -30,7 +30,7 @@ from conflict_ner.labels import read_guides
 from conflict_ner.model_card import EXAMPLES, MODEL, fitting, render_card, write_card
 from conflict_ner.model_folder import WEIGHTS, open_model
 from conflict_ner.runs import CARD, EVIDENCE, METRICS, RUN_RECORD, read_json, read_json_if_any, write_json
-from conflict_ner.snippets import Block, blocks_of, run_block
+from conflict_ner.snippets import blocks_of, run_session
 from conflict_ner.sources import training_documents
 
 BENCHMARKS = Path("benchmarks")
@@ -172,12 +172,12 @@ def _examples(folder: Path, sentences: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _outputs(folder: Path, metrics: Mapping[str, Any], run: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, str]:
-    """Run every snippet of the card, each by itself, and return what it prints by its code."""
+    """Run every Python snippet of the card, each by itself, and return what it prints by its code."""
     card = render_card({**metrics, "model": MODEL}, run, evidence)
     return {
-        block.code: run_block(Block(block.language, block.code.replace(MODEL, str(folder)), None))
+        block.code: run_session([block.code.replace(MODEL, str(folder))])[0]
         for block in blocks_of(card)
-        if block.language == "python" or Path("tag.py").exists()
+        if block.language == "python"  # what tag.py writes names the revision, which changes with every publication
     }
 
 

@@ -106,6 +106,7 @@ def _render(
         strict=metrics["strict"],
         fitted=run.get("calibration") or {},
         interval=shown_interval(dict(metrics["strict"])),
+        split=split_of(metrics, run),
         role=ROLES[split_of(metrics, run)] + _partly_learnt(metrics),
         corpora=corpora_of(metrics),
         uses={path: _use(scores, run) for path, scores in corpora_of(metrics).items()},

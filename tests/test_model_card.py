@@ -195,7 +195,7 @@ def test_what_the_evidence_says_is_computed_from_it():
     body = split_card(render_card(METRICS, RUN, EVIDENCE))[1]
     for said in (
         "(22 million parameters)",
-        "Trained 2 times from other seeds: 0.754 on average.",
+        "Mean of 2 seeds: 0.754.",
         "linear-chain CRF 0.704 (ours +0.050)",
         "gazetteer of training mentions 0.954 (ours -0.200)",
         # 10 documents in 0.4 s; 4, 8 and 5 times as fast as stock in the same round; the median of three starts.
@@ -235,7 +235,7 @@ def test_evidence_of_other_weights_is_not_shown_nor_comparisons_on_other_data():
     assert render_card(METRICS, RUN, other) == render_card(METRICS, RUN)
     body = render_card(METRICS, RUN, {**EVIDENCE, "data_sha256": "00" * 32})
     assert "CRF" not in body
-    assert "other seeds" not in body
+    assert "Other seeds" not in body
     assert "(conflict)" not in body
     assert "25 articles a second" in body
 
@@ -261,6 +261,12 @@ def test_emissions_of_a_gpu_are_not_those_of_the_cores_beside_it():
     assert four["hardware"] == "4 × NVIDIA X"
     assert four["emissions"] == pytest.approx(4 * one["emissions"], rel=0.1)
     assert one["emissions"] == pytest.approx(99 / 3600 * WATTS_PER_GPU / 1000 * BUILDING * GRAMS_PER_KWH, rel=0.05)
+
+
+def test_labels_without_definitions_are_named_in_one_sentence():
+    body = render_card(METRICS, {**RUN, "labels": {"ACTOR": "", "PLACE": ""}})
+    assert "`ACTOR`, `PLACE`: as annotated in the training data" in body
+    assert "| `ACTOR` | who fights |" in render_card(METRICS, RUN)
 
 
 def test_a_published_card_names_model_and_corpus_by_their_ids():

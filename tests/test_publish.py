@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from conflict_ner.corpus.jsonl import spans_from_rows
 from conflict_ner.errors import InputError
 from conflict_ner.export import TOLERANCE
 from conflict_ner.readback import check_same, entities, load_back
+from conflict_ner.release import stage_model
 from tests.conftest import ALICE, DEV, TRAIN
 
 # What a stranger does, with nothing but the packages and an id.
@@ -125,6 +127,21 @@ def test_a_dry_run_shows_files_sizes_and_card_and_needs_no_hub(finished, capsys)
     for file in ("train.parquet", "validation.parquet", "test.parquet", "GUIDELINES.md", "labels.json"):
         assert file in card
     assert "pretty_name: conflict-ner corpus" in card
+
+
+def test_what_is_published_renders_the_same_card_anywhere(model, tmp_path):
+    metrics = json.loads((model / "metrics.json").read_text())
+    speaks = {"weights_sha256": metrics["weights_sha256"], "data_sha256": metrics["data"]["sha256"], "version": "7.8.9"}
+    (model / "evidence.json").write_text(json.dumps(speaks))
+    staged = tmp_path / "staged"
+    stage_model(model, "alice/tiny", staged)
+    records = [json.loads((staged / name).read_text()) for name in ("metrics.json", "run.json", "evidence.json")]
+    card = (staged / "README.md").read_text()
+    assert card == model_card.render_card(*records, repo_id="alice/tiny")
+    assert "conflict-ner 7.8.9" in card
+    shown = re.findall(r"\]\((plots/[^)]+)\)", card)
+    assert shown
+    assert all((staged / figure).stat().st_size for figure in shown)
 
 
 def edit(path, **changes):
