@@ -10,6 +10,7 @@ demo: .venv/ready  ## Fine-tune the default model, export it, score it on test, 
 	$(BIN)/python train.py --config configs/conflict-minilm.yaml --resume_from_checkpoint true
 	$(BIN)/python -m conflict_ner.export $(MODEL)
 	$(BIN)/python evaluate.py --model $(MODEL) --data data/conflict/test --others data/articles data/re3d/dev.json data/challenge --stock_pipeline
+	$(BIN)/python -m conflict_ner.evidence $(MODEL)
 	$(BIN)/python tag.py --model $(MODEL) --format text tests/data/article.txt
 	@echo; echo "model, model card, metrics.json, run.json: $(MODEL)/   your own text: $(BIN)/python tag.py --model $(MODEL) FILE..."
 

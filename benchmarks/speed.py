@@ -38,6 +38,7 @@ from tokenizers import Tokenizer  # noqa: E402
 
 from conflict_ner.corpus import read_documents  # noqa: E402
 from conflict_ner.errors import InputError, exit_2_on_bad_input  # noqa: E402
+from conflict_ner.model_folder import open_model  # noqa: E402
 from conflict_ner.runs import git_commit, versions, write_json  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
@@ -204,6 +205,7 @@ def main() -> int:
         "command": "make bench-speed",
         "machine": {"processor": platform.machine(), "cores": cores(), "instructions": instructions()},
         "rounds": arguments.rounds,
+        "weights_sha256": open_model(model).weights_sha256,
         "kinds": {},
         "systems": {},
         "ceilings": {},

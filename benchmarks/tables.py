@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
+from conflict_ner.card_benchmarks import PEER_NAMES, SYSTEM_NAMES, rates, rounded
+from conflict_ner.card_tables import markdown_table
 from conflict_ner.comparison import over_runs
 from conflict_ner.terminal import bounds
 
-SYSTEM_NAMES = {
-    "stock": "stock pipeline, as it comes (batch size 1)",
-    "stock-8": "stock pipeline, batch size 8",
-    "stock-32": "stock pipeline, batch size 32",
-    "torch": "**ours**, torch",
-    "onnx-fp32": "**ours**, ONNX fp32",
-    "onnx-int8": "**ours**, ONNX int8",
-    "stock-cuda": "stock pipeline on the GPU, batch size 32",
-    "torch-cuda": "**ours**, torch on the GPU",
-}
 KIND_NAMES = {"sentences": "Short sentences", "articles": "Articles", "long": "One long text"}
 COMMAND_NAMES = {
     "stock": "three lines with the stock pipeline",
@@ -36,21 +27,6 @@ TRAINING_NAMES = {
 
 
 TASK_NAMES = {"conflict": "Our corpus, test split, three labels", "re3d": "re3d, train to dev, ten labels"}
-PEER_NAMES = {
-    "gazetteer": "gazetteer of training mentions",
-    "crf": "linear-chain CRF",
-    "spacy-cnn": "spaCy CNN, blank English",
-    "recipe": "example recipe, same encoder, published settings",
-    "recipe-our-settings": "example recipe, same encoder, our epochs and learning rate",
-    "ours": "**ours**",
-}
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table: first column left, the others right."""
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
-    lines += ["| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
 
 
 def peers_table(result: dict[str, Any]) -> str:
@@ -81,11 +57,6 @@ def peers_table(result: dict[str, Any]) -> str:
         ordered = [row for _, row in sorted(rows, key=lambda pair: pair[0])]
         parts.append(f"**{TASK_NAMES[name]}**, {task['documents']} documents scored\n\n{markdown_table(header, ordered)}")
     return "\n\n".join([*parts, f"    {result['command']}"])
-
-
-def rounded(rate: float) -> str:
-    """Return a rate with three digits that count, thousands marked."""
-    return f"{float(f'{rate:.3g}'):,g}"
 
 
 def speed_table(result: dict[str, Any]) -> str:
@@ -123,11 +94,6 @@ def speed_table(result: dict[str, Any]) -> str:
     instructions = " with " + ", ".join(machine["instructions"]) if machine["instructions"] else ""
     more = f"{result['rounds']} rounds on {machine['cores']} cores ({machine['processor']}{instructions}).{left_out(result['skipped'])}"
     return "\n\n".join([*tables, more, f"    {result['command']}"])
-
-
-def rates(row: dict[str, Any]) -> list[float]:
-    """Return sub-tokens a second, round by round."""
-    return [row["sub_tokens"] / seconds for seconds in row["seconds"]]
 
 
 def left_out(skipped: dict[str, str]) -> str:

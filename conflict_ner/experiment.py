@@ -28,8 +28,10 @@ from conflict_ner.labels import LabelSet, read_definitions
 from conflict_ner.model_folder import ONNX_RECORD
 from conflict_ner.runs import (
     CARD,
+    EVIDENCE,
     LEARNING_CURVE,
     METRICS,
+    PLOTS,
     PREDICTIONS,
     REPORT,
     RUN_RECORD,
@@ -210,9 +212,10 @@ def fit(trainer: Trainer, folder: Path, record: dict[str, Any], checkpoint: Path
 
 def finish(folder: Path, record: dict[str, Any], dev: list[Document]) -> None:
     """Calibrate the saved model, remove what speaks of earlier weights, and only then call the run finished."""
-    for stale in (METRICS, CARD, PREDICTIONS, REPORT, LEARNING_CURVE):
+    for stale in (METRICS, EVIDENCE, CARD, PREDICTIONS, REPORT, LEARNING_CURVE):
         (folder / stale).unlink(missing_ok=True)
-    shutil.rmtree(folder / ONNX_RECORD.parent, ignore_errors=True)
+    for stale in (str(ONNX_RECORD.parent), PLOTS):
+        shutil.rmtree(folder / stale, ignore_errors=True)
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle; run.json says the same in the open
     record["calibration"] = calibrate(folder, dev)
     record["status"] = "finished"

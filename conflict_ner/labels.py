@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from conflict_ner.errors import InputError, read_text
@@ -66,12 +66,48 @@ class LabelSet:
         return cls(tuple(sorted(set(names))))
 
 
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What people are told of a label: a one-line definition, examples (corpus Markdown: why), a rule of its own."""
+
+    definition: str
+    includes: Mapping[str, str] = field(default_factory=dict)
+    excludes: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
 def read_definitions(path: Path) -> dict[str, str]:
     """Return `{label: one-line definition}` from a `labels.json`, in file order; raises InputError for any other shape."""
+    return {label: guide.definition for label, guide in read_guides(path).items()}
+
+
+def read_guides(path: Path) -> dict[str, Guide]:
+    """Return what a `labels.json` says of each label, in file order: a definition, or an object of the fields of `Guide`.
+
+    Raises InputError for any other shape.
+    """
     try:
-        definitions = json.loads(read_text(path))
+        content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError.at(path, error.lineno, f"not valid JSON ({error.msg}); mend or restore the file") from None
-    if not isinstance(definitions, dict) or not all(isinstance(text, str) for text in definitions.values()):
+    if not isinstance(content, dict):
         raise InputError(f'{path}: expected one object {{"LABEL": "one-line definition", ...}}')
-    return definitions
+    return {label: _guide(path, label, told) for label, told in content.items()}
+
+
+def _guide(path: Path, label: str, told: object) -> Guide:
+    if isinstance(told, str):
+        return Guide(told)
+    known = {"definition": str, "includes": dict, "excludes": dict, "note": str}
+    wrong = InputError(
+        f'{path}: {label} needs a one-line definition, or an object with "definition" and, where wanted, "includes" and "excludes" '
+        '(each an object {"example": "why"}) and "note"'
+    )
+    if not isinstance(told, dict) or "definition" not in told:
+        raise wrong
+    for name, value in told.items():
+        if name not in known or not isinstance(value, known[name]):
+            raise wrong
+        if isinstance(value, dict) and not all(isinstance(why, str) for why in value.values()):
+            raise wrong
+    return Guide(**told)

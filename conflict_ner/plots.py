@@ -1,18 +1,21 @@
-"""metrics.json -> figures as SVG text. Nothing here computes a score; every figure is drawn from what is stored."""
+"""metrics.json -> figures, as SVG text for the report, as PNG files for the model card. Nothing here computes a score."""
 
 from __future__ import annotations
 
 import html
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from PIL import Image  # comes with matplotlib
 
 from conflict_ner.colours import COLOURS
-from conflict_ner.scoring import FEWEST_DOCUMENTS
+from conflict_ner.runs import PLOTS
+from conflict_ner.scoring import FEWEST_DOCUMENTS, enough
 
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small, searchable, in the page's font
@@ -22,6 +25,8 @@ STYLE: Any = {
     "axes.spines.right": False,
 }
 GREY = "#555555"
+DOTS = 130  # an inch, of a card's figure: sharp on a phone
+COLOURS_OF_A_FILE = 48
 
 
 def svg(figure: Figure, title: str) -> str:
@@ -83,7 +88,7 @@ def confusion(table: Mapping[str, Any]) -> Figure:
                     "" if r == c == len(labels) - 1 else str(count),
                     ha="center",
                     va="center",
-                    color="white" if shares[r][c] > 0.5 else "black",
+                    color="white" if shares[r][c] > 0.6 else "black",
                 )
         axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
         axes.set_yticks(range(len(labels)), labels)
@@ -104,3 +109,57 @@ def learning_curve(curve: Mapping[str, Any]) -> Figure:
         axes.set(xlabel="training documents", ylabel="strict micro F1", xlim=(0, None))
         axes.set_xticks(documents, [f"{number:,}" for number in documents])
         return figure
+
+
+def card_figures(metrics: Mapping[str, Any]) -> dict[str, tuple[str, Callable[[], Figure]]]:
+    """Return the figures of a model card by file name: what each shows in words, and what draws it. No record, no figure."""
+    strict, calibration, curve = metrics["strict"], metrics["calibration"], metrics["learning_curve"]
+    where = f"on {metrics['data']['path']}"
+    genres = {
+        name: row
+        for name, row in metrics["slices"]["dimensions"].get("genre", {}).items()
+        if row["support"] >= metrics["slices"]["fewest_mentions"]
+    }
+    found: dict[str, tuple[str, Callable[[], Figure]]] = {}
+    if enough(strict):
+        colours = {label: COLOURS[k % len(COLOURS)] for k, label in enumerate(strict["per_label"])}
+        found["f1-by-label.png"] = (
+            f"Bars of strict F1 per label {where}, with 95 % intervals",
+            lambda: f1_bars(strict["per_label"], colours),
+        )
+    if len(genres) > 1:
+        found["f1-by-genre.png"] = (f"Bars of strict F1 per genre {where}, the weakest first", lambda: f1_bars(_weakest_first(genres)))
+    if calibration and calibration["bins"]:
+        drawn = "Curve of the share of spans that are right over their score, against the diagonal of a perfect estimate"
+        found["reliability.png"] = (drawn, lambda: reliability(calibration))
+    table = metrics["mistakes"]["confusion"]
+    found["confusion.png"] = (f"Table of gold labels against predicted labels {where}", lambda: confusion(table))
+    if curve and len(curve["points"]) > 1:
+        found["learning-curve.png"] = ("Curve of strict micro F1 over the number of training documents", lambda: learning_curve(curve))
+    return found
+
+
+def _weakest_first(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return dict(sorted(rows.items(), key=lambda item: item[1]["f1"]))
+
+
+def descriptions(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Return the Markdown of each figure of the card by the stem of its file; its words are for those who do not see it."""
+    return {name.removesuffix(".png"): f"![{words}]({PLOTS}/{name})" for name, (words, _) in card_figures(metrics).items()}
+
+
+def write_figures(folder: Path, metrics: Mapping[str, Any]) -> list[Path]:
+    """Draw the card's figures into `folder/plots`, the same bytes every time, and remove those of earlier metrics; return their paths."""
+    target = folder / PLOTS
+    target.mkdir(exist_ok=True)
+    for stale in target.glob("*.png"):
+        stale.unlink()
+    drawn = []
+    for name, (_, draw) in card_figures(metrics).items():
+        buffer = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            draw().savefig(buffer, format="png", dpi=DOTS, bbox_inches="tight")
+        # Few colours make a small file; saved anew it also says nothing of versions and dates.
+        Image.open(buffer).convert("RGB").quantize(COLOURS_OF_A_FILE).save(target / name, optimize=True)
+        drawn.append(target / name)
+    return drawn

@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from conflict_ner import __version__
+from conflict_ner.card_metadata import CORPUS
 from conflict_ner.hub import Repository, check_repository, check_token, publish_folder, tag_version
 from conflict_ner.readback import check_same, entities, load_back
 from conflict_ner.release import DATASET_PATTERNS, MODEL_PATTERNS, sample_texts, stage_dataset, stage_model, staged_files
 from conflict_ner.runs import CARD
 from conflict_ner.space import build_space
 
-CORPUS = Path("data/conflict")
 OWNED = {"model": MODEL_PATTERNS, "dataset": DATASET_PATTERNS, "space": ("*.html",)}  # what an earlier publication may have left
 
 
@@ -33,12 +33,12 @@ def publish(arguments: Namespace, console: Console) -> None:
         check_token()
     with tempfile.TemporaryDirectory(prefix="publish-") as temporary:
         model = Path(temporary, arguments.repo_id.rpartition("/")[2])  # its name stands on the Space's page
-        stage_model(arguments.model, arguments.repo_id, model, arguments.license)
+        stage_model(arguments.model, arguments.repo_id, model, arguments.license, arguments.dataset)
         folders = {"model": model, "dataset": Path(temporary, "of a dataset"), "space": Path(temporary, "of a space")}
         if arguments.dataset:
-            stage_dataset(CORPUS, folders["dataset"])
+            stage_dataset(Path(CORPUS), folders["dataset"])
         if arguments.space:
-            build_space("static", model, folders["space"])
+            build_space("static", model, folders["space"], repo_id=arguments.repo_id)
         for repository in repositories:
             staged = folders[repository.kind]
             show(repository, staged, console)

@@ -24,13 +24,14 @@ from conflict_ner.errors import InputError, read_text
 from conflict_ner.export import TOLERANCE
 from conflict_ner.model_card import render_card
 from conflict_ner.model_folder import ONNX_FP32, ONNX_INT8, ONNX_RECORD, WEIGHTS, open_model
-from conflict_ner.runs import CARD, METRICS, REPORT, RUN_RECORD, read_json, write_json
+from conflict_ner.plots import write_figures
+from conflict_ner.runs import CARD, EVIDENCE, METRICS, PLOTS, REPORT, RUN_RECORD, read_json, read_json_if_any, write_json
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 ONNX = (str(ONNX_FP32), str(ONNX_INT8), str(ONNX_RECORD))
-MODEL_FILES = ("config.json", WEIGHTS, "model.safetensors.index.json", *TOKENIZER, *ONNX, METRICS, REPORT)
+MODEL_FILES = ("config.json", WEIGHTS, "model.safetensors.index.json", *TOKENIZER, *ONNX, METRICS, EVIDENCE, REPORT)
 # Of these, files that an earlier publication left in the repository and this one does not have would contradict the new weights.
-MODEL_PATTERNS = ("model*.safetensors*", "onnx/*", REPORT, "*.yaml")
+MODEL_PATTERNS = ("model*.safetensors*", "onnx/*", EVIDENCE, f"{PLOTS}/*", REPORT, "*.yaml")
 DATASET_PATTERNS = ("*.parquet",)
 
 # Training text by the name of its folder, where the licence of some part forbids commercial use (see data/README.md). Stand-off files
@@ -51,10 +52,11 @@ SECRETS = {
 SAMPLE = 20  # documents of the test data on which the downloaded model is compared with the folder
 
 
-def stage_model(folder: Path, repo_id: str, staged: Path, license_id: str | None = None) -> None:
+def stage_model(folder: Path, repo_id: str, staged: Path, license_id: str | None = None, dataset: str | None = None) -> None:
     """Copy what is published of a run folder into `staged`, with its card; raises InputError for whatever forbids publishing it.
 
-    `license_id` is declared instead of the run's own. The card and its snippets name the model by `repo_id`.
+    `license_id` is declared instead of the run's own. The card and its snippets name the model by `repo_id`, and `dataset` as what it was
+    trained on where that is so.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; name one that train.py finished")
@@ -64,8 +66,9 @@ def stage_model(folder: Path, repo_id: str, staged: Path, license_id: str | None
         raise InputError(f"{folder}: its training did not finish; continue it with --resume_from_checkpoint true")
     run["license"] = license_id or run.get("license")
     _copy(folder, MODEL_FILES, staged)
-    card = _card(metrics, run, repo_id)
+    card = render_card(metrics, run, read_json_if_any(folder / EVIDENCE), repo_id, dataset)
     (staged / CARD).write_text(card, encoding="utf-8")
+    write_figures(staged, metrics)  # anew: they are a function of the metrics, as the card is
     write_json(staged / RUN_RECORD, run)
     if run["config"] and Path(run["config"]).is_file():
         _copy(Path(run["config"]).parent, [Path(run["config"]).name], staged)
@@ -112,17 +115,6 @@ def _copy(folder: Path, patterns: Sequence[str], target: Path) -> None:
             shutil.copyfile(file, copy)
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}); free some space or set TMPDIR to another folder") from None
-
-
-def _card(metrics: Mapping[str, Any], run: Mapping[str, Any], repo_id: str) -> str:
-    name = repo_id.rpartition("/")[2]
-    try:
-        card = render_card({**metrics, "model": repo_id}, run)
-    except (TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{METRICS} or {RUN_RECORD} lacks a number that the card shows ({error}); evaluate or train again") from None
-    return card.replace(f'"{name}"', f'"{repo_id}"')  # the snippets load the model by its id
 
 
 def _is_ours(corpus: Path) -> bool:

@@ -21,9 +21,11 @@ from conflict_ner.errors import InputError, read_text
 
 RUN_RECORD = "run.json"
 METRICS = "metrics.json"
+EVIDENCE = "evidence.json"  # what was measured of a run elsewhere than by evaluate.py
 CARD = "README.md"
 PREDICTIONS = "predictions.jsonl"
 REPORT = "report.html"
+PLOTS = "plots"
 LEARNING_CURVE = "learning_curve.json"
 WEIGHTS = "model.safetensors"
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "seqeval", "numpy", "scipy")

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 KINDS = ("static", "gradio")
 TEMPLATE = Path(__file__).with_name("space.html.jinja")
 REPORT = "report.html"
+HUB = "https://huggingface.co"
 SERVING = ("gradio", "huggingface-hub", "numpy", "rich", "scipy", "tokenizers")  # what conflict_ner.demo imports
 APP = '''"""The demo of conflict-ner as a Space: `python app.py` runs it anywhere."""
 
@@ -45,10 +46,13 @@ raise SystemExit(main({arguments!r}))
 '''
 
 
-def build_space(kind: str, model: str | Path, folder: Path, report: Path | None = None, revision: str | None = None) -> Path:
+def build_space(
+    kind: str, model: str | Path, folder: Path, report: Path | None = None, revision: str | None = None, repo_id: str | None = None
+) -> Path:
     """Write the files of a Space to a new or empty `folder` and return it; raises InputError for what cannot be used.
 
-    `report` is the page evaluate.py wrote, by default the one in the model folder; a static Space without one links to none.
+    `report` is the page evaluate.py wrote, by default the one in the model folder; a static Space without one links to none. `repo_id` is
+    where a model folder is published: the Space names it and links to it, as it does a model of the Hub.
     """
     if kind not in KINDS:
         raise InputError(f"a Space of kind {kind!r} is unknown; use one of {', '.join(KINDS)}")
@@ -57,26 +61,34 @@ def build_space(kind: str, model: str | Path, folder: Path, report: Path | None 
     if report and not report.is_file():
         raise InputError(f"{report}: there is no such file; evaluate.py writes it")
     if kind == "static":
-        _write_static(Tagger.from_pretrained(model, revision=revision), folder, report)
+        _write_static(Tagger.from_pretrained(model, revision=revision), folder, report, repo_id)
     else:
-        _write_gradio(open_model(model, revision), folder)
+        _write_gradio(open_model(model, revision), folder, repo_id)
     return folder
 
 
-def _write_static(tagger: Tagger, folder: Path, report: Path | None) -> None:
+def _write_static(tagger: Tagger, folder: Path, report: Path | None, repo_id: str | None) -> None:
+    published = repo_id or _on_the_hub(tagger.model)
     report = report or tagger.model.path / REPORT
-    page = render_page(tagger, has_report=report.is_file())
+    page = render_page(tagger, report.is_file(), published)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_text(page, encoding="utf-8")
     if report.is_file():
         shutil.copyfile(report, folder / REPORT)
     else:
         log.warning("%s: there is no error report; evaluate.py writes one, name it with --report", report)
-    _write_readme(folder, tagger.model, {"sdk": "static", "app_file": "index.html"})
+    _write_readme(folder, tagger.model, {"sdk": "static", "app_file": "index.html"}, published)
 
 
-def render_page(tagger: Tagger, has_report: bool) -> str:
-    """Return the page of sample articles that `tagger` marked; it needs no network, and no script to be read."""
+def _on_the_hub(model: ModelFolder) -> str | None:
+    return model.name if model.hub_revision else None
+
+
+def render_page(tagger: Tagger, has_report: bool, repo_id: str | None = None) -> str:
+    """Return the page of sample articles that `tagger` marked; it needs no network, and no script to be read.
+
+    With a `repo_id` it links to the model's page on the Hub.
+    """
     facts, samples = facts_of(tagger.model), sample_articles()
     rows = [
         tagged_row(sample.id, sample.text, spans, facts)
@@ -84,6 +96,7 @@ def render_page(tagger: Tagger, has_report: bool) -> str:
     ]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        hub=HUB,
         title=TITLE,
         what=WHAT,
         not_for=NOT_FOR,
@@ -91,10 +104,11 @@ def render_page(tagger: Tagger, has_report: bool) -> str:
         colours={label: COLOURS[number % len(COLOURS)] for number, label in enumerate(tagger.labels.names)},
         articles=[(sample.meta, row, Markup(marked(row))) for sample, row in zip(samples, rows, strict=True)],  # it escapes
         report=REPORT if has_report else None,
+        repo_id=repo_id,
     )
 
 
-def _write_gradio(model: ModelFolder, folder: Path) -> None:
+def _write_gradio(model: ModelFolder, folder: Path, repo_id: str | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(Path(__file__).parent, folder / "conflict_ner", ignore=shutil.ignore_patterns("__pycache__"))
     if model.hub_revision:
@@ -108,17 +122,20 @@ def _write_gradio(model: ModelFolder, folder: Path) -> None:
     pins = [f"{package}=={importlib.metadata.version(package)}" for package in sorted((*SERVING, *engine))]
     (folder / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
     sdk = {"sdk": "gradio", "sdk_version": importlib.metadata.version("gradio"), "app_file": "app.py"}
-    _write_readme(folder, model, {**sdk, "python_version": f"{sys.version_info.major}.{sys.version_info.minor}"})
+    _write_readme(
+        folder, model, {**sdk, "python_version": f"{sys.version_info.major}.{sys.version_info.minor}"}, repo_id or _on_the_hub(model)
+    )
 
 
-def _write_readme(folder: Path, model: ModelFolder, sdk: dict[str, Any]) -> None:
-    """Write the Space's card; its header is what the Hub reads."""
-    models = {"models": [model.name]} if model.hub_revision else {}
+def _write_readme(folder: Path, model: ModelFolder, sdk: dict[str, Any], repo_id: str | None) -> None:
+    """Write the Space's card; its header is what the Hub reads, and links Space and model to one another."""
+    models = {"models": [repo_id]} if repo_id else {}
     about = {"license": "apache-2.0", "short_description": "Who fights, with what, and where", "pinned": False}
     header = {"title": "Conflict NER", **sdk, **models, **about}
     facts = facts_of(model)
     headline = f" Strict {facts.headline} ({METRICS})." if facts.headline else ""
-    body = f"# {TITLE}\n\n{WHAT}\n\n{NOT_FOR}\n\nModel {facts.name}, revision {facts.revision[:12]}.{headline}\n"
+    named = f"[{repo_id}]({HUB}/{repo_id})" if repo_id else facts.name
+    body = f"# {TITLE}\n\n{WHAT}\n\n{NOT_FOR}\n\nModel {named}, revision {facts.revision[:12]}.{headline}\n"
     body += "\nCode: Apache-2.0. The sample articles were written for this project: CC BY 4.0.\n"
     (folder / "README.md").write_text(f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n\n{body}", encoding="utf-8")
 

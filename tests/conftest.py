@@ -223,6 +223,28 @@ use_cpu: true
     return path
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Callable[[str], Path]) -> Path:
+    """A tiny model that knows its training sentences, exported and scored: all that is published."""
+    import evaluate
+    import train
+    from conflict_ner.export import export
+
+    folder = tmp_path_factory.mktemp("publish")
+    for name, documents in (("train.md", TRAIN), ("dev.md", DEV), ("test.md", [*DEV, *TRAIN])):
+        write_documents(documents, folder / name)
+    (folder / "config.yaml").write_text(
+        f"model_name_or_path: {tiny_encoder('bert')}\ntrain_data: [{folder}/train.md]\ndev_data: [{folder}/dev.md]\n"
+        "max_length: 64\nwindow_overlap: 16\n"
+        f"output_dir: {folder}/run\nlicense: apache-2.0\nlearning_rate: 1e-2\nnum_train_epochs: 60\nper_device_train_batch_size: 4\n"
+        "save_strategy: 'no'\nuse_cpu: true\ndisable_tqdm: true\n"
+    )
+    assert train.main(["--config", str(folder / "config.yaml")]) == 0
+    export(folder / "run")
+    assert evaluate.main(["--model", str(folder / "run"), "--data", str(folder / "test.md")]) == 0
+    return folder / "run"
+
+
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
     """A Hub on this machine with two users."""

@@ -1,6 +1,7 @@
 """The real encoder on real corpus text, from Markdown to the stock pipeline, as a user would go; and the committed figures."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,10 +89,12 @@ def test_the_default_model_agrees_with_the_stock_pipeline_on_the_whole_test_spli
 
 @pytest.mark.parametrize("name", ["conflict-minilm", "re3d-minilm"])
 def test_committed_cards_are_rendered_from_the_committed_records(name):
-    metrics, run = (committed(f"models/{name}/{record}.json") for record in ("metrics", "run"))
+    metrics, run, evidence = (committed(f"models/{name}/{record}.json") for record in ("metrics", "run", "evidence"))
     shown = subprocess.run(["git", "show", f":models/{name}/README.md"], capture_output=True, text=True, encoding="utf-8")
     card = shown.stdout if shown.returncode == 0 else Path(f"models/{name}/README.md").read_text(encoding="utf-8")
-    assert card == render_card(metrics, run)
+    assert card == render_card(metrics, run, evidence), f"run python -m conflict_ner.evidence models/{name}"
+    assert evidence["weights_sha256"] == metrics.get("weights_sha256")
+    assert all(Path(f"models/{name}/{file}").is_file() for file in re.findall(r"\]\((plots/[^)]+)\)", card))
     assert metrics["model"] == f"models/{name}", "a record names the folder as the repository does"
 
 

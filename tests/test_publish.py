@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,15 +10,14 @@ from pathlib import Path
 
 import pytest
 
-import evaluate
 import publish
-import train
 from conflict_ner import __version__, model_card
-from conflict_ner.corpus import read_documents, write_documents
+from conflict_ner.corpus import read_documents
 from conflict_ner.corpus.jsonl import spans_from_rows
 from conflict_ner.errors import InputError
-from conflict_ner.export import TOLERANCE, export
+from conflict_ner.export import TOLERANCE
 from conflict_ner.readback import check_same, entities, load_back
+from conflict_ner.release import stage_model
 from tests.conftest import ALICE, DEV, TRAIN
 
 # What a stranger does, with nothing but the packages and an id.
@@ -32,25 +32,8 @@ rows = {split: [[r["id"], r["text"], r["spans"]] for r in rows] for split, rows 
 print(json.dumps([found, rows]))
 """
 PUBLISHED = {"README.md", "config.json", "config.yaml", "metrics.json", "model.safetensors", "onnx/export.json", "onnx/model.onnx"}
-PUBLISHED |= {"onnx/model_int8.onnx", "report.html", "run.json", "tokenizer.json", "tokenizer_config.json"}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, tiny_encoder):
-    """A tiny model that knows its training sentences, exported and scored: all that is published."""
-    folder = tmp_path_factory.mktemp("publish")
-    for name, documents in (("train.md", TRAIN), ("dev.md", DEV), ("test.md", [*DEV, *TRAIN])):
-        write_documents(documents, folder / name)
-    (folder / "config.yaml").write_text(
-        f"model_name_or_path: {tiny_encoder('bert')}\ntrain_data: [{folder}/train.md]\ndev_data: [{folder}/dev.md]\n"
-        "max_length: 64\nwindow_overlap: 16\n"
-        f"output_dir: {folder}/run\nlicense: apache-2.0\nlearning_rate: 1e-2\nnum_train_epochs: 60\nper_device_train_batch_size: 4\n"
-        "save_strategy: 'no'\nuse_cpu: true\ndisable_tqdm: true\n"
-    )
-    assert train.main(["--config", str(folder / "config.yaml")]) == 0
-    export(folder / "run")
-    assert evaluate.main(["--model", str(folder / "run"), "--data", str(folder / "test.md")]) == 0
-    return folder / "run"
+PUBLISHED |= {"onnx/model_int8.onnx", "plots/confusion.png", "plots/reliability.png", "report.html", "run.json"}
+PUBLISHED |= {"tokenizer.json", "tokenizer_config.json"}
 
 
 @pytest.fixture
@@ -76,6 +59,8 @@ def test_what_was_published_can_be_loaded_by_its_id(finished, hub, hub_environme
     assert set(page) == {".gitattributes", "README.md", "index.html", "report.html"}
     assert b"<mark" in page["index.html"]
     assert b"sdk: static" in page["README.md"]
+    assert b"models:\n- alice/tiny\n" in page["README.md"]
+    assert b'href="https://huggingface.co/alice/tiny"' in page["index.html"]
     assert repo.resolve(f"v{__version__}") == repo.resolve("main")
     assert not [path for path, content in repo.files().items() if isinstance(content, bytes) and ALICE.encode() in content]
     assert hub.tokens_seen_by_storage == []
@@ -137,11 +122,26 @@ def test_a_dry_run_shows_files_sizes_and_card_and_needs_no_hub(finished, capsys)
     assert sizes["model.safetensors"] == (finished / "model.safetensors").stat().st_size
     assert f"model alice/tiny: {len(sizes)} files, {sum(sizes.values()):,} bytes" in listing
     assert card.startswith("---\nlicense: apache-2.0\n")
-    assert 'pipeline("token-classification", model="alice/tiny"' in card
+    assert '"token-classification", model="alice/tiny"' in card
     assert 'Tagger.from_pretrained("alice/tiny")' in card
     for file in ("train.parquet", "validation.parquet", "test.parquet", "GUIDELINES.md", "labels.json"):
         assert file in card
     assert "pretty_name: conflict-ner corpus" in card
+
+
+def test_what_is_published_renders_the_same_card_anywhere(model, tmp_path):
+    metrics = json.loads((model / "metrics.json").read_text())
+    speaks = {"weights_sha256": metrics["weights_sha256"], "data_sha256": metrics["data"]["sha256"], "version": "7.8.9"}
+    (model / "evidence.json").write_text(json.dumps(speaks))
+    staged = tmp_path / "staged"
+    stage_model(model, "alice/tiny", staged)
+    records = [json.loads((staged / name).read_text()) for name in ("metrics.json", "run.json", "evidence.json")]
+    card = (staged / "README.md").read_text()
+    assert card == model_card.render_card(*records, repo_id="alice/tiny")
+    assert "conflict-ner 7.8.9" in card
+    shown = re.findall(r"\]\((plots/[^)]+)\)", card)
+    assert shown
+    assert all((staged / figure).stat().st_size for figure in shown)
 
 
 def edit(path, **changes):
@@ -211,11 +211,11 @@ def test_a_card_with_a_missing_number_is_refused(model, capsys, value):
 def test_a_card_with_an_empty_section_is_refused(model, capsys, monkeypatch, tmp_path):
     template = tmp_path / "card.md"
     template.write_text(
-        "# $name\n\nWords.\n\n## Results\n\n### By label\n\n```\n# a comment\n```\n\n## Limits\n\n\n## Licence\n\n$license\n"
+        "# {{ name }}\n\nWords.\n\n## Results\n\n### By label\n\n```\n# a comment\n```\n\n## Limits\n\n\n## Licence\n\n{{ run.license }}\n"
     )
     monkeypatch.setattr(model_card, "TEMPLATE", template)
     assert "its section 'Limits' is empty" in refused(capsys, model)
-    template.write_text("# $name\n\nWords.\n\n## Limits\n")
+    template.write_text("# {{ name }}\n\nWords.\n\n## Limits\n")
     assert "its section 'Limits' is empty" in refused(capsys, model)
 
 

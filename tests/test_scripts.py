@@ -53,7 +53,7 @@ def test_evaluate_writes_metrics_and_card_from_what_the_tagger_found(run, tmp_pa
     assert metrics["stock_pipeline"]["documents"] == 5
     assert 0.5 < metrics["stock_pipeline"]["f1_between"] <= 1
     assert f"{micro['f1']:.3f}" in capsys.readouterr().out
-    assert f"**Strict micro F1 {micro['f1']:.3f}" in (run / "README.md").read_text()
+    assert f"Strict micro F1 **{micro['f1']:.3f}" in (run / "README.md").read_text()
 
 
 def test_evaluate_skips_further_data_whose_text_is_absent_and_says_so(run, tmp_path, capsys):

@@ -47,6 +47,14 @@ def test_the_page_needs_no_network_and_no_name_can_become_markup(static):
     assert "R&amp;D &lt;b&gt;" in page
 
 
+def test_a_published_model_is_linked_from_page_and_card(folder, tmp_path):
+    made = build_space("static", folder, tmp_path / "space", repo_id="someone/tiny")
+    assert header(made / "README.md")["models"] == ["someone/tiny"]
+    assert "[someone/tiny](https://huggingface.co/someone/tiny)" in (made / "README.md").read_text()
+    page = (made / "index.html").read_text()
+    assert re.findall(r"""href=["'](?!#|data:|report\.html)([^"']+)""", page) == ["https://huggingface.co/someone/tiny"]
+
+
 def test_every_span_is_marked_with_its_score(static, folder):
     page = (static / "index.html").read_text()
     found = Tagger.from_pretrained(folder).tag([sample.text for sample in sample_articles()])
