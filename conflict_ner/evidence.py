@@ -96,15 +96,19 @@ def _seeds(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _peers(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the comparison on the run's data in which this run is one of ours."""
+    """Return the comparison on the run's data; where none of our runs in it is this one, this one takes their place."""
     stored = read_json_if_any(BENCHMARKS / "accuracy.json") or {"tasks": {}}
     data = {**{split: run["data"].get(split, {}).get("sha256") for split in ("train", "dev")}, "test": metrics["data"]["sha256"]}
     for task in stored["tasks"].values():
+        if task["data"] != data:
+            continue
+        this = {"seed": run["settings"]["seed"], "strict": metrics["strict"], "minutes": run["seconds"] / 60}
         ours = task["peers"].get("ours", {"runs": []})["runs"]
-        this = [row for row in ours if row["seed"] == run["settings"]["seed"] and row["strict"]["micro"] == metrics["strict"]["micro"]]
-        if task["data"] == data and this:
-            systems = {name: {"runs": [_peer_run(row) for row in peer["runs"]]} for name, peer in task["peers"].items()}
-            return {"command": stored["command"], "documents": task["documents"], "systems": systems}
+        if (this["seed"], metrics["strict"]["micro"]) not in [(row["seed"], row["strict"]["micro"]) for row in ours]:
+            ours = [this]
+        runs = {**{name: peer["runs"] for name, peer in task["peers"].items()}, "ours": ours}
+        systems = {name: {"runs": [_peer_run(row) for row in rows]} for name, rows in runs.items()}
+        return {"command": stored["command"], "documents": task["documents"], "systems": systems}
     return None
 
 

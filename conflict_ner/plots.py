@@ -11,7 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from PIL import Image  # comes with matplotlib
+from PIL import Image
 
 from conflict_ner.colours import COLOURS
 from conflict_ner.runs import PLOTS
