@@ -150,7 +150,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "headline": headline,
         "sentence": lambda: front.sentence_output(tagged()),
         "default-model": lambda: front.scores(metrics()),
-        "peers": lambda: front.peers_short(committed("benchmarks/accuracy.json")),
+        "peers": lambda: front.peers_short(committed("benchmarks/accuracy.json"), committed("models/conflict-minilm/metrics.json")),
         "speed": lambda: front.speed_short(committed("benchmarks/speed.json")),
         "stock-pipeline": stock_pipeline,
         "weakest": lambda: front.weakest(metrics()),
