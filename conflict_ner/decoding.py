@@ -84,8 +84,8 @@ def _is_mark(character: str) -> bool:
 
 
 def _is_picture(character: str) -> bool:
-    """Tell an emoji or another sign that is no letter, or what joins and varies emoji."""
-    return unicodedata.category(character) == "So" or character in "\ufe0f\u200d"
+    """Tell an emoji or another sign that is no letter, or what joins and varies emoji (skin tones are modifier symbols)."""
+    return unicodedata.category(character) in ("So", "Sk") or character in "\ufe0f\u200d\u20e3"
 
 
 def _paragraph_starts(text: str, offsets: list[tuple[int, int]], groups: list[tuple[int, int]]) -> list[int]:
@@ -121,7 +121,7 @@ def decode(text: str, offsets: list[tuple[int, int]], log_probs: NDArray[np.floa
         while start < end and (text[end - 1] in NEVER_LAST or _is_picture(text[end - 1])):
             start, end = trim(text, start, end - 1)
         if start < end:
-            ends_here = last + 1 == len(groups) or last + 1 in paragraphs
+            ends_here = last + 1 == len(groups) or np.isneginf(unit_scores[last + 1, 2])
             goes_on = -np.inf if ends_here else log_probs[groups[last + 1][0], path[last] + path[last] % 2]
             units = [unit_scores[unit, path[unit]] / (groups[unit][1] - groups[unit][0]) for unit in range(first, last + 1)]
             spans.append(Span(start, end, label, score=_span_score(units, float(goes_on))))

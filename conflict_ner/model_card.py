@@ -6,6 +6,7 @@ left out, heading and all. `evidence.py` gathers the third record and renders a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
@@ -89,7 +90,12 @@ def _render(
     model = repo_id or metrics["model"]
     examples = evidence.get("examples", [])
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    environment.filters.update(figure=card_tables.figure, rounded=card_benchmarks.rounded, count=lambda number: f"{number:,}")
+    environment.filters.update(
+        figure=card_tables.figure,
+        rounded=card_benchmarks.rounded,
+        count=lambda number: f"{number:,}",
+        literal=lambda text: json.dumps(text, ensure_ascii=False),
+    )
     body = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         name=name,
         model=model,

@@ -1,4 +1,4 @@
-"""A float32 ONNX graph -> int8 that stays close to it: every product with a weight matrix computes in 8-bit integers.
+"""A float32 ONNX graph -> int8 that stays close to it: every `MatMul` with a weight matrix computes in 8-bit integers.
 
 - Weights have a scale per output channel, and 7 bits: where a processor has no instruction for 8-bit products (AVX2), onnxruntime adds
   two of them in 16 bits, which full 8-bit weights overflow. So every processor computes the same.
@@ -85,7 +85,7 @@ def _biases(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto]) -> d
         node = readers[out][0] if len(readers.get(out, ())) == 1 else None
         if node is not None and node.op_type == "Add":
             bias = node.input[1 if node.input[0] == out else 0]
-            if bias in constants and len(constants[bias].dims) == 1:
+            if bias in constants and list(constants[bias].dims) == [constants[product.input[1]].dims[1]]:
                 found[out] = (bias, node.output[0])
     return found
 
@@ -97,20 +97,24 @@ def _ranges(model: onnx.ModelProto, examples: Sequence[Example]) -> list[tuple[f
     names = list(_products(model))
     watched.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
     session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
-    rows = [session.run(names, example) for example in examples]
-    return [_closest_range(np.concatenate([row[k].ravel() for row in rows])) for k in range(len(names))]
+    random = np.random.default_rng(0)
+    kept: list[list[Array]] = [[] for _ in names]  # a sample and the extremes of each example: all of it would fill the memory
+    for example in examples:
+        for sample, value in zip(kept, session.run(names, example), strict=True):
+            chosen = random.choice(value.ravel(), min(value.size, SAMPLE // len(examples)), replace=False)
+            sample.append(np.append(chosen, [value.min(), value.max()]).astype(np.float32))
+    return [_closest_range(np.concatenate(sample)) for sample in kept]
 
 
 def _closest_range(values: Array) -> tuple[float, float]:
     """Return the range, zero in it, whose steps differ least from `values` in the mean square."""
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
-    sample = np.random.default_rng(0).choice(values, min(len(values), SAMPLE), replace=False)
 
     def error(limits: tuple[float, float]) -> float:
         scale = max(limits[1] - limits[0], 1e-8) / STEPS
         zero = round(-limits[0] / scale)
-        steps = np.clip(np.round(sample / scale) + zero, 0, STEPS)
-        return float(np.square((steps - zero) * scale - sample).mean())
+        steps = np.clip(np.round(values / scale) + zero, 0, STEPS)
+        return float(np.square((steps - zero) * scale - values).mean())
 
     return min((limits for s in SHARES for limits in ((s * low, high), (low, s * high), (s * low, s * high))), key=error)
 

@@ -22,7 +22,7 @@ from conflict_ner.corpus.__main__ import read_splits
 from conflict_ner.corpus.export import export as export_corpus
 from conflict_ner.errors import InputError, read_text
 from conflict_ner.export import TOLERANCE
-from conflict_ner.model_card import render_card
+from conflict_ner.model_card import fitting, render_card
 from conflict_ner.model_folder import ONNX_FP32, ONNX_INT8, ONNX_RECORD, WEIGHTS, open_model
 from conflict_ner.plots import write_figures
 from conflict_ner.runs import CARD, EVIDENCE, METRICS, PLOTS, REPORT, RUN_RECORD, read_json, read_json_if_any, write_json
@@ -66,7 +66,10 @@ def stage_model(folder: Path, repo_id: str, staged: Path, license_id: str | None
         raise InputError(f"{folder}: its training did not finish; continue it with --resume_from_checkpoint true")
     run["license"] = license_id or run.get("license")
     _copy(folder, MODEL_FILES, staged)
-    card = render_card(metrics, run, read_json_if_any(folder / EVIDENCE), repo_id, dataset)
+    evidence = fitting(read_json_if_any(folder / EVIDENCE) or {}, metrics)
+    if not evidence:  # of other weights, if any
+        (staged / EVIDENCE).unlink(missing_ok=True)
+    card = render_card(metrics, run, evidence, repo_id, dataset)
     (staged / CARD).write_text(card, encoding="utf-8")
     write_figures(staged, metrics)  # anew: they are a function of the metrics, as the card is
     write_json(staged / RUN_RECORD, run)

@@ -69,6 +69,8 @@ def load_model(
     ids = {"id2label": labels.id2label, "label2id": labels.label2id}
     config = load_or_explain(source, name, lambda: AutoConfig.from_pretrained(where, revision=revision, **ids))
     if attention_dropout is not None:
+        if not 0 <= attention_dropout < 1:
+            raise InputError(f"attention_dropout {attention_dropout} is no share; use a number from 0 up to, but not, 1")
         key = next((key for key in ATTENTION_DROPOUT if hasattr(config, key)), None)
         if key is None:
             raise InputError(f"attention_dropout: encoders like {name} have no such setting; remove it")

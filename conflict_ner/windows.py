@@ -1,8 +1,8 @@
 """A long text <-> overlapping encoder windows.
 
 The text is tokenized once; windows are slices of its sub-tokens. Each sub-token is *spoken for* by exactly one window, the one in
-which it has most context on its poorer side. Training and inference cut them alike; inference may use shorter ones than were learnt
-from, never longer ones, whose positions the model does not know.
+which it has most context on its poorer side. Training and inference cut alike, but inference may cut long texts into shorter windows than
+were learnt from; never into longer ones, whose positions the model does not know.
 """
 
 from __future__ import annotations
@@ -54,9 +54,12 @@ class WindowSize:
 
     max_length: int
     overlap: int
+    whole: int = 0  # a text of at most so many sub-tokens, specials included, is one window all the same
 
     def cut(self, num_sub_tokens: int, num_specials: int) -> list[Window]:
         """Cut a text, leaving room for the specials of each window; raises InputError when nothing fits beside them."""
+        if 0 < num_sub_tokens <= self.whole - num_specials:
+            return [Window(0, num_sub_tokens, 0, num_sub_tokens)]
         size = self.max_length - num_specials
         if not 0 <= self.overlap < size:
             raise InputError(

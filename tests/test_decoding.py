@@ -194,7 +194,9 @@ def at_line_break(family, text):
     return tokens.offsets, sure(text, tokens.offsets, [(text.index("Hmeimim"), text.index(" fell"), "ACTOR")])
 
 
-@pytest.mark.parametrize(("text", "mention"), [("🔥 Kherson 🔥", "Kherson"), ("Kherson🇺🇦\ufe0f", "Kherson"), ("🔥", None)])
+@pytest.mark.parametrize(
+    ("text", "mention"), [("🔥 Kherson 🔥", "Kherson"), ("Kherson🇺🇦\ufe0f", "Kherson"), ("Kherson👍🏽", "Kherson"), ("🔥", None)]
+)
 def test_no_mention_begins_or_ends_with_an_emoji(text, mention):
     offsets = [(k, k + 1) for k in range(len(text))]
     spans = decode(text, offsets, sure(text, offsets, [(0, len(text), "ACTOR")]), LABELS)

@@ -76,7 +76,7 @@ def test_a_run_folder_holds_everything_and_nothing_else(config, tiny_encoder, ar
         "tokenizer_config.json",
     }
     assert AutoConfig.from_pretrained(folder).id2label == LABELS.id2label
-    assert AutoConfig.from_pretrained(folder).window == {"max_length": 32, "overlap": 8}
+    assert AutoConfig.from_pretrained(folder).window == {"max_length": 32, "overlap": 8, "whole": 32}
     assert AutoTokenizer.from_pretrained(folder).model_max_length == 64
     run = json.loads((folder / "run.json").read_text())
     assert run["status"] == "finished"
@@ -92,7 +92,7 @@ def test_the_model_knows_the_windows_to_tag_in_and_its_attention_dropout(config)
     tagging = ["--tagging_length", "24", "--tagging_overlap", "4", "--attention_dropout", "0"]
     assert train.main(["--config", str(config), "--num_train_epochs", "1", *tagging]) == 0
     model = AutoConfig.from_pretrained(config.parent / "run")
-    assert model.window == {"max_length": 24, "overlap": 4}
+    assert model.window == {"max_length": 24, "overlap": 4, "whole": 32}
     assert model.attention_probs_dropout_prob == 0
     settings = json.loads((config.parent / "run" / "run.json").read_text())["settings"]
     assert (settings["max_length"], settings["tagging_length"], settings["attention_dropout"]) == (32, 24, 0)
@@ -209,6 +209,7 @@ BAD_INPUT = [
     ("no text", lambda c: ["--dev_data", touch(c.parent / "void.md", "## x\n\n")], "hold no text at all"),
     ("window too small", lambda c: ["--max_length", "2"], "cannot overlap by 8"),
     ("tagging longer than learnt", lambda c: ["--tagging_length", "9999"], "tagging_length 9999 is more than max_length"),
+    ("no share", lambda c: ["--attention_dropout", "1.5"], "attention_dropout 1.5 is no share"),
     ("tagging overlap", lambda c: ["--tagging_length", "16", "--tagging_overlap", "16"], "cannot overlap by 16"),
     ("overlap below zero", lambda c: ["--window_overlap", "-1"], "cannot overlap by -1"),
     ("resume from a path", lambda c: ["--resume_from_checkpoint", "run/checkpoint-2"], "say true or false"),
