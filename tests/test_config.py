@@ -27,9 +27,12 @@ def test_every_config_loads_and_is_complete(path):
     assert not re.search(r"^(bf16|fp16|use_cpu)", path.read_text(), re.MULTILINE), "precision belongs to the machine"
 
 
+FOR_A_SMALL_ENCODER = {"attention_dropout", "tagging_length", "tagging_overlap"}
+
+
 def test_all_configs_name_the_same_keys():
     keys = {path.stem: {line.split(":")[0] for line in path.read_text().splitlines() if line and line[0] not in "# "} for path in CONFIGS}
-    optional = {"text_folders", "label_file", "test_data", "allow_shared_texts", "sentences_too", "join_documents"}
+    optional = {"text_folders", "label_file", "test_data", "allow_shared_texts", "sentences_too", "join_documents", *FOR_A_SMALL_ENCODER}
     assert len({frozenset(found - optional) for found in keys.values()}) == 1, keys
 
 

@@ -163,6 +163,7 @@ def test_your_own_labels_in_five_lines(tmp_path, tiny_encoder):
         "max_length": 32,
         "window_overlap": 8,
         "tagging_length": 24,
+        "tagging_overlap": 8,
         "num_train_epochs": 1,
     }
     (tmp_path / "configs").mkdir()

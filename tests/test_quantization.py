@@ -101,7 +101,7 @@ def test_a_range_is_at_least_as_close_as_the_widest():
     low, high = _closest_range(values)
     assert values.min() < low
     assert high < values.max()
-    assert error(low, high) < 0.9 * error(values.min(), values.max())
+    assert error(low, high) < error(values.min(), values.max())
 
 
 @pytest.mark.parametrize("values", [[0.0], [2.0, 3.0], [-3.0, -2.0]])

@@ -79,8 +79,7 @@ def test_of_a_shell_block_only_python_is_run_and_by_this_python():
 def test_the_readmes_snippets_run_in_order(finished):
     codes = [block.code for block in blocks_of(Path("README.md").read_text()) if block.language == "python"]
     assert codes
-    outputs = run_session([code.replace("models/conflict-minilm", str(finished)) for code in codes])
-    assert any(outputs)
+    run_session([code.replace("models/conflict-minilm", str(finished)) for code in codes])  # raises InputError when one does not run
 
 
 @pytest.mark.slow
