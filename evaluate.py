@@ -15,6 +15,7 @@ from rich.console import Console
 
 from conflict_ner.assessment import assess
 from conflict_ner.errors import exit_2_on_bad_input
+from conflict_ner.sources import TEXT_FOLDERS
 from conflict_ner.tagger import BACKENDS
 
 
@@ -29,7 +30,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--text_folders",
         "--articles",
         nargs="*",
-        default=["../shared/articles", "../shared/re3d"],
+        default=list(TEXT_FOLDERS),
         metavar="FOLDER",
         help="where stand-off texts lie",
     )

@@ -8,22 +8,14 @@ from statistics import mean, median
 from typing import Any
 
 from drawing import badge
-from tables import KIND_NAMES, PEER_NAMES, SYSTEM_NAMES, markdown_table, rates
+from tables import KIND_NAMES
 
+from conflict_ner.card_benchmarks import PEER_NAMES, SYSTEM_NAMES, times_stock
+from conflict_ner.card_metadata import bibtex, citation_facts
+from conflict_ner.card_tables import markdown_table
 from conflict_ner.errors import InputError
 from conflict_ner.scoring import FEWEST_DOCUMENTS, shown_interval
 from conflict_ner.terminal import bounds, ratios
-
-BIBTEX = """```bibtex
-@software{{conflict_ner,
-  author  = {{{authors}}},
-  title   = {{{{{title}}}}},
-  version = {{{version}}},
-  year    = {{{year}}},
-  license = {{{license}}}
-}}
-```"""
-
 
 IN_WORDS = {
     "gazetteer": "a gazetteer of training mentions",
@@ -135,16 +127,6 @@ def scored(stored: Mapping[str, Any] | None) -> str:
     return f"{f1_of(stored):.3f} [{bounds(stored['runs'][0]['strict']['micro']['ci95'])}]" if stored else ""
 
 
-def times_stock(speed: Mapping[str, Any], name: str, kind: str) -> list[float]:
-    """Return, round by round, how many times as fast a system is as the stock pipeline at its best batch size on the same device."""
-    systems = speed["systems"]
-    on_gpu = name.endswith("-cuda")
-    stock = [rates(systems[s]["kinds"][kind]) for s in systems if s.startswith("stock") and s.endswith("-cuda") == on_gpu]
-    if not stock:
-        return []
-    return [own / best for own, best in zip(rates(systems[name]["kinds"][kind]), map(max, *stock, [0.0] * len(stock[0])), strict=True)]
-
-
 def speed_short(speed: Mapping[str, Any]) -> str:
     """Return how many times as fast as the stock pipeline each of our backends is, by kind of text, and the cold start."""
     ours = [name for name in speed["systems"] if not name.startswith("stock")]
@@ -176,7 +158,5 @@ def sentence_output(stored: Mapping[str, Any]) -> str:
 
 
 def citation(cff: Mapping[str, Any]) -> str:
-    """Return the BibTeX entry that CITATION.cff stands for."""
-    authors = " and ".join(f"{{{author['name']}}}" for author in cff["authors"])
-    year = str(cff["date-released"])[:4]
-    return BIBTEX.format(authors=authors, title=cff["title"], version=cff["version"], year=year, license=cff["license"])
+    """Return the BibTeX entry that CITATION.cff stands for, as a block of code."""
+    return f"```bibtex\n{bibtex(citation_facts(cff), cff['version'])}\n```"

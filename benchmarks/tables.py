@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from conflict_ner.card_benchmarks import PEER_NAMES, SYSTEM_NAMES, rates, rounded
+from conflict_ner.card_benchmarks import PEER_NAMES, speed_cells, speeds
 from conflict_ner.card_tables import markdown_table
 from conflict_ner.comparison import over_runs
 from conflict_ner.terminal import bounds
@@ -67,29 +67,22 @@ def speed_table(result: dict[str, Any]) -> str:
     systems, ceilings = result["systems"], result["ceilings"]
     tables = []
     for kind, size in result["kinds"].items():
-        stock = rates(systems["stock"]["kinds"][kind]) if "stock" in systems else []
+        found = speeds(result, kind)
+        stock = next((row["rates"] for row in found if row["name"] == "stock"), [])
         rows = []
-        for name, system in systems.items():
-            row = system["kinds"][kind]
-            own = rates(row)
-            ratios = [rate / of_stock for rate, of_stock in zip(own, stock, strict=False)]
-            shares = [rate / limit for rate, limit in zip(own, ceilings.get(system["ceiling"], {}).get(kind, []), strict=False)]
-            rows.append(
-                [
-                    SYSTEM_NAMES[name],
-                    rounded(median(own) * row["documents"] / row["sub_tokens"]),
-                    round(median(own)),
-                    f"{median(ratios):.1f}" if ratios else "",
-                    f"{min(ratios):.1f}–{max(ratios):.1f}" if ratios else "",
-                    f"{median(shares):.0%}" if shares else "",
-                    round(row["peak_mib"]) if row["peak_mib"] else "",
-                    f"{system['f1']:.3f}" if "f1" in system else "",
-                ]
-            )
+        for row in found:
+            first, last = speed_cells(row)
+            ratios = [rate / of_stock for rate, of_stock in zip(row["rates"], stock, strict=False)]
+            shares = [
+                rate / limit
+                for rate, limit in zip(row["rates"], ceilings.get(systems[row["name"]]["ceiling"], {}).get(kind, []), strict=False)
+            ]
+            spread = [f"{median(ratios):.1f}", f"{min(ratios):.1f}–{max(ratios):.1f}"] if ratios else ["", ""]
+            rows.append([*first, *spread, f"{median(shares):.0%}" if shares else "", *last])
         sizes = ", ".join(f"{what} {size[what.replace('-', '_')]:,}" for what in ("documents", "characters", "sub-tokens"))
         title = f"**{KIND_NAMES[kind]}** ({sizes})"
-        limits = ", ".join(f"{name} {median(by_kind[kind]):,.0f}" for name, by_kind in ceilings.items() if kind in by_kind)
-        tables.append(f"{title}\n\n{markdown_table(header, rows)}\n\nCeilings in the same rounds, sub-tokens/s: {limits}.")
+        highest = ", ".join(f"{name} {median(by_kind[kind]):,.0f}" for name, by_kind in ceilings.items() if kind in by_kind)
+        tables.append(f"{title}\n\n{markdown_table(header, rows)}\n\nCeilings in the same rounds, sub-tokens/s: {highest}.")
     machine = result["machine"]
     instructions = " with " + ", ".join(machine["instructions"]) if machine["instructions"] else ""
     more = f"{result['rounds']} rounds on {machine['cores']} cores ({machine['processor']}{instructions}).{left_out(result['skipped'])}"

@@ -50,11 +50,24 @@ def is_ours(path: str) -> bool:
     return PurePath(path).is_relative_to(CORPUS)
 
 
+def citation_facts(cff: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a citation needs of a CITATION.cff: `title`, `authors`, `year`, `license`."""
+    names = [author.get("name") or f"{author['given-names']} {author['family-names']}" for author in cff["authors"]]
+    return {"title": cff["title"], "authors": names, "year": str(cff["date-released"])[:4], "license": cff["license"]}
+
+
+def bibtex(facts: Mapping[str, Any], version: str) -> str:
+    """Return the BibTeX entry of `citation_facts`; names and title in braces of their own stay as they are written."""
+    authors = " and ".join(f"{{{name}}}" for name in facts["authors"])
+    fields = {"author": authors, "title": f"{{{facts['title']}}}", "version": version, "year": facts["year"], "license": facts["license"]}
+    return "\n".join(["@software{conflict_ner,", ",\n".join(f"  {key:<7} = {{{value}}}" for key, value in fields.items()), "}"])
+
+
 def hub_metadata(
     name: str, metrics: Mapping[str, Any], run: Mapping[str, Any], examples: list[Mapping[str, Any]], dataset: str | None
 ) -> dict[str, Any]:
     """Return the header as the Hub defines it; `dataset` is the id of the corpus where it is published too."""
-    emissions = emissions_of(run)
+    emissions, on_conflict = emissions_of(run), any(map(is_ours, run["settings"]["train_data"]))
     header: dict[str, Any] = {
         "license": run["license"],
         "language": "en",
@@ -62,9 +75,9 @@ def hub_metadata(
         "pipeline_tag": "token-classification",
         "base_model": run["encoder"]["name"],
         "base_model_relation": "finetune",
-        "datasets": [dataset] if dataset and any(map(is_ours, run["settings"]["train_data"])) else None,
+        "datasets": [dataset] if dataset and on_conflict else None,
         "metrics": ["precision", "recall", "f1"],
-        "tags": ["named-entity-recognition", "armed-conflict", "military", "osint"],
+        "tags": ["named-entity-recognition", *(("armed-conflict", "military", "osint") if on_conflict else ())],
         "widget": [{"text": example["text"], "output": example["output"]} for example in examples],
         "co2_eq_emissions": {
             "emissions": emissions["emissions"],

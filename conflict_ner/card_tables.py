@@ -20,7 +20,7 @@ SCHEMES = {
 # What the project's own data sets are; others speak by their path.
 DATA_NAMES = {
     "data/conflict/test": "our test articles",
-    "data/articles": "real news reports",
+    "data/articles": "real news reports, whose events some training documents retell",
     "data/re3d/dev.json": "real statements and strike releases",
     "data/challenge": "short sentences built to be hard",
 }

@@ -20,7 +20,7 @@ import yaml
 from safetensors import safe_open
 
 from conflict_ner import __version__
-from conflict_ner.card_metadata import CORPUS
+from conflict_ner.card_metadata import CORPUS, citation_facts
 from conflict_ner.card_tables import parts_of
 from conflict_ner.corpus import read_documents
 from conflict_ner.corpus.quality import agreement
@@ -31,12 +31,11 @@ from conflict_ner.model_card import EXAMPLES, MODEL, fitting, render_card, write
 from conflict_ner.model_folder import WEIGHTS, open_model
 from conflict_ner.runs import CARD, EVIDENCE, METRICS, RUN_RECORD, read_json, read_json_if_any, write_json
 from conflict_ner.snippets import blocks_of, run_session
-from conflict_ner.sources import training_documents
+from conflict_ner.sources import TEXT_FOLDERS, training_documents
 
 BENCHMARKS = Path("benchmarks")
 READINGS = Path("data/agreement/readings.jsonl")
 CITATION = Path(__file__).parent.parent / "CITATION.cff"
-TEXT_FOLDERS = ("../shared/articles", "../shared/re3d")  # where evaluate.py looks for stand-off texts too
 DIMENSIONS = ("conflict", "genre")  # of which a card says what training never showed
 BY_THE_MODEL = ("model", "examples", "outputs")
 
@@ -69,9 +68,7 @@ def gather(folder: Path, sentences: Sequence[str] = EXAMPLES) -> dict[str, Any]:
 def _citation() -> dict[str, Any] | None:
     if not CITATION.exists():  # an installed package
         return None
-    facts = yaml.safe_load(read_text(CITATION))
-    names = [author.get("name") or f"{author['given-names']} {author['family-names']}" for author in facts["authors"]]
-    return {"title": facts["title"], "authors": names, "year": str(facts["date-released"])[:4], "license": facts["license"]}
+    return citation_facts(yaml.safe_load(read_text(CITATION)))
 
 
 def _labels(run: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -118,12 +115,9 @@ def _peer_run(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _speed(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the speeds measured with these weights: by their checksum, or where none was stored by the F1 that was measured along."""
+    """Return the speeds measured with these weights."""
     stored = read_json_if_any(BENCHMARKS / "speed.json") or {}
-    if "weights_sha256" in stored:
-        same = stored["weights_sha256"] == metrics.get("weights_sha256")
-    else:
-        same = stored.get("systems", {}).get("torch", {}).get("f1") == metrics["strict"]["micro"]["f1"]
+    same = stored.get("weights_sha256") == metrics.get("weights_sha256") is not None
     return {key: stored[key] for key in ("command", "machine", "rounds", "kinds", "systems", "cold_start")} if same else None
 
 

@@ -77,9 +77,8 @@ def run_experiment(arguments: Arguments, config: str | None = None) -> Path:
     source = resolve_encoder(name, model_arguments.model_revision)
     log.info("encoder %s from %s", name, source.origin)
     tokenizer = load_tokenizer(source, name)
-    tagging_windows.cut(
-        tagging_windows.whole + 1, sum(map(len, special_frame(tokenizer.backend_tokenizer)))
-    )  # now, not after hours of training
+    specials = sum(map(len, special_frame(tokenizer.backend_tokenizer)))
+    tagging_windows.cut(tagging_windows.whole + 1, specials)  # windows that cannot be are found now, not after hours of training
     set_seed(training_arguments.seed)  # before the head is drawn
     model = load_model(source, name, labels, tokenizer, tagging_windows, model_arguments.attention_dropout)
     # Weights once, and two checkpoints of weights and both Adam moments, in float32.

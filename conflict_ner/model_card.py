@@ -16,7 +16,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
 from conflict_ner import card_benchmarks, card_tables, plots
-from conflict_ner.card_metadata import corpora_of, emissions_of, hub_metadata, split_of
+from conflict_ner.card_metadata import bibtex, corpora_of, emissions_of, hub_metadata, is_ours, split_of
 from conflict_ner.errors import InputError
 from conflict_ner.runs import CARD, EVIDENCE, METRICS, RUN_RECORD, read_json, read_json_if_any
 from conflict_ner.scoring import enough, shown_interval
@@ -122,6 +122,8 @@ def _render(
         shown_interval=shown_interval,
         listed=listed,
         median=median,
+        bibtex=bibtex,
+        on_conflict=any(map(is_ours, run["settings"]["train_data"])),
         shown_bounds=bounds,
         train_data=[f"`{path}`" for path in run["settings"]["train_data"]],
         minutes=("at least " if run["resumed"] else "") + f"{run['seconds'] / 60:.1f}",

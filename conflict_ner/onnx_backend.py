@@ -50,7 +50,7 @@ class OnnxBackend:
         self.workers = cores or usable_cores()
 
     def logits(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the logits of a padded batch: (batch, seq) and (batch, seq) -> (batch, seq, num_tags)."""
+        """Return the logits of a batch of windows of one length: (batch, seq) and (batch, seq) -> (batch, seq, num_tags)."""
         scores: NDArray[np.float32] = self.session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})[0]
         return scores
 

@@ -26,6 +26,7 @@ from conflict_ner.model_card import fitting, render_card
 from conflict_ner.model_folder import ONNX_FP32, ONNX_INT8, ONNX_RECORD, WEIGHTS, open_model
 from conflict_ner.plots import write_figures
 from conflict_ner.runs import CARD, EVIDENCE, METRICS, PLOTS, REPORT, RUN_RECORD, read_json, read_json_if_any, write_json
+from conflict_ner.sources import TEXT_FOLDERS
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 ONNX = (str(ONNX_FP32), str(ONNX_INT8), str(ONNX_RECORD))
@@ -75,7 +76,7 @@ def stage_model(folder: Path, repo_id: str, staged: Path, license_id: str | None
     write_json(staged / RUN_RECORD, run)
     if run["config"] and Path(run["config"]).is_file():
         _copy(Path(run["config"]).parent, [Path(run["config"]).name], staged)
-    if not _is_ours(Path(metrics["data"]["path"])):
+    if not _may_be_shown(Path(metrics["data"]["path"])):
         (staged / REPORT).unlink(missing_ok=True)  # the page shows whole texts
     _check_measured(staged, metrics, folder)
     _check_onnx(staged, folder)
@@ -86,7 +87,7 @@ def stage_model(folder: Path, repo_id: str, staged: Path, license_id: str | None
 
 def stage_dataset(corpus: Path, staged: Path) -> None:
     """Write a corpus folder as Parquet into `staged`, with labels, guidelines and the card that lies above it; raises InputError."""
-    if not _is_ours(corpus):
+    if not _may_be_shown(corpus):
         raise InputError(f"{corpus}: holds spans for texts that are not ours to ship; name a corpus of our own articles")
     splits, labels = read_splits(corpus)
     disable_progress_bars()
@@ -105,7 +106,7 @@ def staged_files(staged: Path) -> dict[str, int]:
 def sample_texts(staged: Path) -> list[str]:
     """Return texts from all over the test data that the staged metrics speak of; raises InputError when those are not here."""
     metrics, run = read_json(staged / METRICS), read_json(staged / RUN_RECORD)
-    folders = [*run["settings"].get("text_folders", []), "../shared/articles", "../shared/re3d"]
+    folders = [*run["settings"].get("text_folders", []), *TEXT_FOLDERS]
     documents = read_documents(metrics["data"]["path"], text_folders=folders)
     return [document.text for document in documents[:: -(-len(documents) // SAMPLE)]]
 
@@ -120,7 +121,7 @@ def _copy(folder: Path, patterns: Sequence[str], target: Path) -> None:
         raise InputError(f"{target}: cannot be written ({error.strerror}); free some space or set TMPDIR to another folder") from None
 
 
-def _is_ours(corpus: Path) -> bool:
+def _may_be_shown(corpus: Path) -> bool:
     """Tell whether texts of a corpus may be shown: not those of stand-off files, nor of a folder in NON_COMMERCIAL."""
     return not _by_name(corpus) and not (corpus.exists() and any(file.suffix == ".json" for file in corpus_files(corpus)))
 

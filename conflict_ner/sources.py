@@ -17,6 +17,8 @@ from conflict_ner.predictions import read_predictions
 from conflict_ner.scoring import Counts
 from conflict_ner.tagger import Tagger
 
+TEXT_FOLDERS = ("../shared/articles", "../shared/re3d")  # where stand-off texts are looked for unless other folders are named
+
 
 def open_source(name: str, backend: str, device: str | None) -> Tagger | Path:
     """Return the tagger `name` stands for, or the path of a `.jsonl` file of predicted spans; raises InputError for neither."""

@@ -172,8 +172,10 @@ def test_systems_take_turns_and_a_missing_one_is_said(benchmark_path, model, tmp
 
 def test_ratios_are_taken_within_a_round(benchmark_path):
     from speed import SYSTEMS
-    from tables import SYSTEM_NAMES, TRAINING_NAMES, speed_table
+    from tables import TRAINING_NAMES, speed_table
     from training_speed import SYSTEMS as TRAININGS
+
+    from conflict_ner.card_benchmarks import SYSTEM_NAMES
 
     def system(ceiling, *seconds):
         size = {"documents": 10, "characters": 400, "sub_tokens": 100}

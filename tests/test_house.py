@@ -114,6 +114,7 @@ HEAVY = {
         "model_folder",
         "plots",
         "runs",
+        "sources",
     },
     "hub": {"errors", "runs"},
     "readback": {"errors", "tagger"},

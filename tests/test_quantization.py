@@ -71,7 +71,7 @@ def test_a_row_is_computed_alike_whatever_stands_beside_it(sessions, seed, scale
 
 
 def test_the_largest_products_do_not_overflow(weights, sessions):
-    """Every input at its highest step: where pairs are added in 16 bits, 8-bit weights would be cut off."""
+    """Every input at its highest step. Eight-bit weights fail this where pairs are added in 16 bits (AVX2); the last line holds anywhere."""
     (first, _), bias = weights
     steps, size = _seven_bits(first)
     x = np.full((1, INPUTS), 100, dtype=np.float32)
