@@ -33,7 +33,7 @@ from conflict_ner.windows import WindowSize, tokenize  # noqa: E402
 SOURCES = ("../shared/real_text/insight_crime.jsonl.gz", "../shared/real_text/muc4_train.jsonl.gz")
 RESULT = ROOT / "benchmarks/windows.json"
 LONG = 512  # sub-tokens: longer than the largest window, so that every size must cut
-JOINED = WindowSize(1024, 0)
+JOINED = 1024
 WINDOWS = ("64/16", "96/24", "128/16", "128/48", "128/64", "192/48", "256/64", "512/128")
 
 
@@ -72,7 +72,7 @@ def main() -> int:
     own = tagger.model
     texts = long_articles(tagger, arguments.articles)
     usual = tagger.tag(texts)
-    dev = join_documents(read_documents(ROOT / "data/conflict/dev"), AutoTokenizer.from_pretrained(arguments.model), JOINED)
+    dev = join_documents(read_documents(ROOT / "data/conflict/dev"), AutoTokenizer.from_pretrained(arguments.model), [JOINED])
     gold = [document.spans for document in dev]
     rows: list[dict[str, Any]] = []
     for windows in (own.windows, *arguments.windows):

@@ -135,7 +135,8 @@ def group_table(scores: Row) -> str:
 
 def mistake_table(metrics: Row) -> str:
     """Return how often each kind of mistake was made."""
-    return markdown_table(["kind", "what", "times"], ([kind, KINDS[kind], count] for kind, count in metrics["mistakes"]["kinds"].items()))
+    rows = [[f"**{kind}**: {KINDS[kind]}", count] for kind, count in metrics["mistakes"]["kinds"].items()]
+    return markdown_table(["kind", "times"], rows)
 
 
 def reliability_table(calibration: Row) -> str:

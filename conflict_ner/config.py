@@ -68,8 +68,9 @@ class DataArguments:
     text_folders: list[str] = field(default_factory=list, metadata={"help": "Folders where stand-off files find their texts."})
     label_file: str | None = field(default=None, metadata={"help": "labels.json with the label set; default: the labels in train_data."})
     allow_shared_texts: bool = field(default=False, metadata={"help": "Accept texts that stand in two splits."})
-    join_documents: bool = field(
-        default=False, metadata={"help": "Learn documents joined to fill windows, so that late positions of a window are learnt, too."}
+    joined_lengths: list[int] = field(
+        default_factory=list,
+        metadata={"help": "Learn documents joined to these numbers of sub-tokens, in turn, so that all positions of a window are learnt."},
     )
     sentences_too: bool = field(default=False, metadata={"help": "Learn each sentence by itself as well as in its document."})
 
@@ -121,10 +122,11 @@ def parse_arguments(argv: Sequence[str]) -> tuple[Arguments, str | None]:
 
 
 def machine_flags() -> list[str]:
-    """Return the flags for bfloat16 autocast where the machine multiplies it fast (a GPU, or a processor with AMX), else none."""
+    """Return the flags for bfloat16 autocast where the machine multiplies it fast (a GPU, AMX or AVX512-BF16), else none."""
     if torch.cuda.is_available():
         return ["--bf16", "true"] if torch.cuda.is_bf16_supported() else []
-    return ["--use_cpu", "true", "--bf16", "true"] if torch.cpu._is_amx_tile_supported() else []
+    fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return ["--use_cpu", "true", "--bf16", "true"] if fast else []
 
 
 def _flags_from_yaml(path: Path) -> tuple[list[str], dict[str, int]]:

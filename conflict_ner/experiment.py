@@ -114,12 +114,12 @@ def features(
 ) -> tuple[Dataset, Dataset, dict[str, Any]]:
     """Return train and dev windows and what alignment lost in either split; raises InputError when a split holds no text.
 
-    With `join_documents`, training documents stand several in a window; with `sentences_too`, their sentences follow as documents of their
+    With `joined_lengths`, training documents stand several in a window; with `sentences_too`, their sentences follow as documents of their
     own, and do not count as mentions twice.
     """
     documents = splits["train"]
-    if data.join_documents:
-        documents = join_documents(documents, tokenizer, window_size)
+    if data.joined_lengths:
+        documents = join_documents(documents, tokenizer, data.joined_lengths)
     train, train_losses = make_features(documents, tokenizer, labels, window_size)
     dev, dev_losses = make_features(splits["dev"], tokenizer, labels, window_size)
     if not len(train) or not len(dev):

@@ -75,8 +75,8 @@ def render_card(
 
 
 def fitting(evidence: Mapping[str, Any], metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what of `evidence` speaks of the measured weights: nothing of other weights, no comparison on other data."""
-    if evidence.get("weights_sha256") != metrics.get("weights_sha256"):
+    """Return what of `evidence` speaks of the measured weights: nothing of other or unknown weights, no comparison on other data."""
+    if metrics.get("weights_sha256") is None or evidence.get("weights_sha256") != metrics["weights_sha256"]:
         return {}
     if evidence.get("data_sha256") != metrics["data"]["sha256"]:
         return {key: value for key, value in evidence.items() if key not in ("seeds", "peers", "never_trained")}

@@ -27,6 +27,7 @@ STYLE: Any = {
 GREY = "#555555"
 DOTS = 130  # an inch, of a card's figure: sharp on a phone
 COLOURS_OF_A_FILE = 48
+CARD_FIGURES = ("f1-by-label.png", "f1-by-genre.png", "reliability.png", "confusion.png", "learning-curve.png")
 
 
 def svg(figure: Figure, title: str) -> str:
@@ -152,8 +153,8 @@ def write_figures(folder: Path, metrics: Mapping[str, Any]) -> list[Path]:
     """Draw the card's figures into `folder/plots`, the same bytes every time, and remove those of earlier metrics; return their paths."""
     target = folder / PLOTS
     target.mkdir(exist_ok=True)
-    for stale in target.glob("*.png"):
-        stale.unlink()
+    for stale in CARD_FIGURES:
+        (target / stale).unlink(missing_ok=True)
     drawn = []
     for name, (_, draw) in card_figures(metrics).items():
         buffer = io.BytesIO()

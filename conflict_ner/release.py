@@ -181,7 +181,8 @@ def _check_card(card: str, name: str) -> None:
         words = heading.string[heading.end() : after.start() if after else None].strip()
         if not words and not (after and len(after[1]) > len(heading[1])):
             raise InputError(f"{name}: its section {heading[2]!r} is empty; evaluate again, or mend the template")
-    if missing := re.search(r"^.*\b(?:nan|None)\b.*$", body, re.MULTILINE):
+    # Words may begin a sentence with None; a figure never stands there.
+    if missing := re.search(r"^.*(?:\bnan\b|(?<!^)(?<![.!?-] )\bNone\b).*$", body, re.MULTILINE):
         raise InputError(f"{name}: a figure is missing in {missing[0].strip()!r}; evaluate or train again")
 
 

@@ -100,10 +100,11 @@ def split_sentences(document: Document) -> Iterator[Document]:
         yield Document(f"{document.id}#{number}", document.text[start:end], spans, document.meta)
 
 
-def join_documents(documents: Sequence[Document], tokenizer: PreTrainedTokenizerBase, window_size: WindowSize) -> list[Document]:
-    """Join documents, always in the same mixed order, as many as fit a window; a longer document stays by itself.
+def join_documents(documents: Sequence[Document], tokenizer: PreTrainedTokenizerBase, lengths: Sequence[int]) -> list[Document]:
+    """Join documents, always in the same mixed order, to at most `lengths` sub-tokens (specials included), each length in its turn.
 
-    Most annotated articles are shorter than a window, and an encoder that has seen few mentions at late positions finds few there.
+    Most annotated articles are short, and an encoder that has seen few mentions at late positions finds few there. A document longer than
+    the length whose turn it is stays by itself.
     """
     order = sorted(documents, key=lambda document: text_sha256(document.id))
     joined: list[Document] = []
@@ -118,8 +119,8 @@ def join_documents(documents: Sequence[Document], tokenizer: PreTrainedTokenizer
             moved = tuple(Span(span.start + start, span.end + start, span.label) for span in document.spans)
             joined.append(Document(before.id, before.text + BETWEEN_DOCUMENTS + document.text, before.spans + moved))
         else:
+            free = lengths[len(joined) % len(lengths)] - specials - len(tokens.ids)
             joined.append(document)
-            free = window_size.max_length - specials - len(tokens.ids)
     return joined
 
 

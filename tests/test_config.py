@@ -32,7 +32,7 @@ FOR_A_SMALL_ENCODER = {"attention_dropout", "tagging_length", "tagging_overlap"}
 
 def test_all_configs_name_the_same_keys():
     keys = {path.stem: {line.split(":")[0] for line in path.read_text().splitlines() if line and line[0] not in "# "} for path in CONFIGS}
-    optional = {"text_folders", "label_file", "test_data", "allow_shared_texts", "sentences_too", "join_documents", *FOR_A_SMALL_ENCODER}
+    optional = {"text_folders", "label_file", "test_data", "allow_shared_texts", "sentences_too", "joined_lengths", *FOR_A_SMALL_ENCODER}
     assert len({frozenset(found - optional) for found in keys.values()}) == 1, keys
 
 
@@ -41,12 +41,13 @@ def test_the_command_line_wins(config):
     assert (training.learning_rate, training.seed) == (1e-4, 7)
 
 
-@pytest.mark.parametrize("amx", [True, False])
-def test_precision_is_chosen_by_the_machine_unless_named(monkeypatch, tmp_path, amx):
+@pytest.mark.parametrize(("amx", "avx512"), [(True, False), (False, True), (False, False)])
+def test_precision_is_chosen_by_the_machine_unless_named(monkeypatch, tmp_path, amx, avx512):
     monkeypatch.setattr(config_module.torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(config_module.torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(config_module.torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
     flags = ["--model_name_or_path", "x", "--train_data", "a", "--dev_data", "b", "--output_dir", str(tmp_path)]
-    assert parse_arguments(flags)[0][2].bf16 is amx
+    assert parse_arguments(flags)[0][2].bf16 is (amx or avx512)
     assert parse_arguments([*flags, "--use_cpu", "true"])[0][2].bf16 is False
 
 

@@ -303,11 +303,13 @@ def test_a_missing_number_is_one_sentence(where, value):
 def test_figures_are_the_same_every_time_small_and_said_in_words(tmp_path):
     metrics = json.loads(Path("models/conflict-minilm/metrics.json").read_text())
     (tmp_path / "plots").mkdir()
-    (tmp_path / "plots/of-earlier-metrics.png").touch()
+    metrics["learning_curve"] = None
+    (tmp_path / "plots/learning-curve.png").touch()  # of earlier metrics
+    (tmp_path / "plots/mine.png").touch()
     first = {path.name: path.read_bytes() for path in write_figures(tmp_path, metrics)}
     second = {path.name: path.read_bytes() for path in write_figures(tmp_path, metrics)}
     assert first == second
-    assert {path.name for path in (tmp_path / "plots").iterdir()} == set(first)
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {*first, "mine.png"}
     assert {"f1-by-label.png", "f1-by-genre.png", "reliability.png", "confusion.png"} <= set(first)
     for name, content in first.items():
         assert content.startswith(b"\x89PNG")

@@ -217,6 +217,8 @@ def test_a_card_with_an_empty_section_is_refused(model, capsys, monkeypatch, tmp
     assert "its section 'Limits' is empty" in refused(capsys, model)
     template.write_text("# {{ name }}\n\nWords.\n\n## Limits\n")
     assert "its section 'Limits' is empty" in refused(capsys, model)
+    template.write_text("# {{ name }}\n\nNone are hurt. None of them.\n- None.\n\nF1 of None on test.\n")
+    assert "a figure is missing in 'F1 of None on test.'" in refused(capsys, model)
 
 
 # Put together here, so that no file of the project looks like one.

@@ -45,14 +45,14 @@ def test_sentences_keep_their_spans_and_cut_none():
 
 def test_joined_documents_fill_windows_and_lose_no_mention(tokenizer):
     documents = [dataclasses.replace(document, id=f"{document.id}-{copy}") for document in TRAIN for copy in range(5)]
-    joined = join_documents(documents, tokenizer, WindowSize(200, 20))
+    joined = join_documents(documents, tokenizer, [200])
     assert len(joined) < len(documents)
     assert sorted(d.mention(s) for d in joined for s in d.spans) == sorted(d.mention(s) for d in documents for s in d.spans)
     assert "\n\n".join(d.text for d in joined).count("officials said.") == 5
     windows, losses = make_features(joined, tokenizer, LabelSet(("ACTOR", "LOCATION", "WEAPON")), WindowSize(200, 20))
     assert len(windows) == len(joined), "each fits one window"
     assert losses.aligned == sum(len(d.spans) for d in documents)
-    assert join_documents(documents[::-1], tokenizer, WindowSize(200, 20)) == joined, "whatever the order of files"
+    assert join_documents(documents[::-1], tokenizer, [200]) == joined, "whatever the order of files"
 
 
 def test_a_half_written_checkpoint_is_not_resumed_from(tmp_path):
