@@ -20,9 +20,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.render import committed
 from conflict_ner import demo
 from conflict_ner.corpus import read_documents
 from conflict_ner.demo import LONGEST, Page
+from conflict_ner.runs import write_json
 from conflict_ner.showcase import facts_of, sample_articles
 from conflict_ner.space import SERVING, build_space
 from conflict_ner.tagger import Tagger
@@ -38,7 +40,7 @@ def folder(wild_model, tmp_path_factory):
     copy = tmp_path_factory.mktemp("demo") / "tiny <b>model"
     shutil.copytree(wild_model("bert"), copy)
     for record in ("metrics.json", "run.json"):
-        shutil.copy(f"models/conflict-minilm/{record}", copy)
+        write_json(copy / record, committed(f"models/conflict-minilm/{record}"))
     return copy
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.render import committed
 from conflict_ner import evidence
 from conflict_ner.corpus import read_documents, write_documents
 from conflict_ner.documents import corpus_sha256
 from conflict_ner.evidence import gather, main
 from conflict_ner.runs import read_json, write_json
-
-RECORDS = Path("models/conflict-minilm")
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "models/mine").mkdir(parents=True)
     for record in ("metrics.json", "run.json"):
-        shutil.copy(RECORDS / record, tmp_path / "models/mine")
+        write_json(tmp_path / "models/mine" / record, committed(f"models/conflict-minilm/{record}"))
     monkeypatch.chdir(tmp_path)
     metrics, run = read_json(Path("models/mine/metrics.json")), read_json(Path("models/mine/run.json"))
     seed, micro, test = run["settings"]["seed"], metrics["strict"]["micro"], metrics["data"]["sha256"]

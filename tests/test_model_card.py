@@ -4,12 +4,12 @@ import io
 import json
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import yaml
 from rich.console import Console
 
+from benchmarks.render import committed
 from conflict_ner.card_metadata import BUILDING, GRAMS_PER_KWH, WATTS_PER_CORE, WATTS_PER_GPU, emissions_of
 from conflict_ner.colours import highlighted
 from conflict_ner.documents import Span
@@ -301,7 +301,7 @@ def test_a_missing_number_is_one_sentence(where, value):
 
 
 def test_figures_are_the_same_every_time_small_and_said_in_words(tmp_path):
-    metrics = json.loads(Path("models/conflict-minilm/metrics.json").read_text())
+    metrics = committed("models/conflict-minilm/metrics.json")
     (tmp_path / "plots").mkdir()
     metrics["learning_curve"] = None
     (tmp_path / "plots/learning-curve.png").touch()  # of earlier metrics

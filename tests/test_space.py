@@ -7,7 +7,9 @@ import shutil
 import pytest
 import yaml
 
+from benchmarks.render import committed
 from conflict_ner import space
+from conflict_ner.runs import write_json
 from conflict_ner.showcase import sample_articles
 from conflict_ner.space import build_space, render_page
 from conflict_ner.tagger import Tagger
@@ -20,7 +22,7 @@ def folder(wild_model, tmp_path_factory):
     copy = tmp_path_factory.mktemp("space") / "R&D <b>"
     shutil.copytree(wild_model("bert"), copy)
     (copy / "report.html").write_text("<!doctype html><title>Report</title>")
-    shutil.copy("models/conflict-minilm/metrics.json", copy)
+    write_json(copy / "metrics.json", committed("models/conflict-minilm/metrics.json"))
     return copy
 
 
