@@ -355,7 +355,7 @@ def test_an_interval_over_a_handful_of_documents_is_not_shown():
 def test_a_record_without_a_field_or_cut_off_is_one_sentence(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps({"model": "x"}))
     (tmp_path / "run.json").write_text(json.dumps(RUN))
-    with pytest.raises(InputError, match="lacks the field 'data'"):
+    with pytest.raises(InputError, match="lacks the field 'strict'"):
         write_card(tmp_path)
     (tmp_path / "run.json").write_text('{"a": ')
     with pytest.raises(InputError, match=r"run.json:1: not valid JSON"):
