@@ -33,10 +33,10 @@ bench-accuracy: .venv/ready  ## Train and score ours and its peers, 3 seeds each
 serve: .venv/ready  ## Open the demo page for the default model on this machine
 	$(BIN)/python -m conflict_ner.demo $(MODEL)
 
-bench-speed: .venv/ready  ## Tagging speed beside the stock pipeline and the machine's limit (about 20 minutes on two cores)
+bench-speed: .venv/ready  ## Tagging speed beside the stock pipeline and the machine's limit (about 25 minutes on two cores)
 	$(BIN)/python benchmarks/speed.py
 
-bench-training-speed: .venv/ready  ## Training speed beside the usual example recipe (about an hour on two cores; resumes)
+bench-training-speed: .venv/ready  ## Training speed beside the usual example recipe (about 40 minutes on two cores; resumes)
 	$(BIN)/python benchmarks/training_speed.py
 
 .venv/ready: requirements.txt

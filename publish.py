@@ -11,6 +11,7 @@ The token is that of `hf auth login`, or HF_TOKEN. Nothing is sent before everyt
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from conflict_ner.errors import exit_2_on_bad_input
 from conflict_ner.publication import publish
+from conflict_ner.tagging import INTERRUPTED
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -37,8 +39,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 @exit_2_on_bad_input
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check, upload, load back, tag; exit code 0, or 2 for anything that stands in the way."""
-    publish(parse(argv), Console(highlight=False, soft_wrap=True))
+    """Check, upload, load back, tag; exit code 0, 2 for anything that stands in the way, or 130 when interrupted."""
+    try:
+        publish(parse(argv), Console(highlight=False, soft_wrap=True))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; run the same command again, what is already there is not sent again\n")
+        return INTERRUPTED
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Tag text: files, folders, patterns or standard input (.txt, .jsonl[.gz], .csv, .parquet) in -> entities out, in seven formats.
+"""Tag text: files, folders, patterns or standard input (.txt, .jsonl[.gz], .csv, .tsv, .parquet) in -> entities out, in seven formats.
 
 Examples:
     python tag.py --model models/conflict-minilm article.txt another.txt
@@ -15,30 +15,28 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
-from conflict_ner.errors import exit_2_on_bad_input
-from conflict_ner.inputs import Reading, expand
-from conflict_ner.job import Job
-from conflict_ner.journal import own_files
-from conflict_ner.outputs import FORMATS, chosen_format
-from conflict_ner.tables import Columns
+from conflict_ner.errors import InputError, exit_2_on_bad_input
+from conflict_ner.job import planned
+from conflict_ner.outputs import FORMATS
 from conflict_ner.tagger import BACKENDS, Tagger
 from conflict_ner.tagging import INTERRUPTED, run, stop_on_interrupt, tag_batches
+
+CLUSTER = ("address", "workers", "cores_per_worker")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("files", nargs="*", metavar="FILE", help="files, folders, patterns ('news/*.csv'); none or '-': standard input")
-    parser.add_argument("--model", required=True, help="model folder or Hub id")
+    parser.add_argument("--model", required=True, type=lambda name: name.rstrip("/") or name, help="model folder or Hub id")
     parser.add_argument("--revision", help="commit, branch or tag of a Hub model")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what computes; default: the fastest that can run here")
     parser.add_argument("--device", help="torch device; default: a GPU when there is one")
     parser.add_argument("--output", metavar="FILE", help="where the result goes, made whole or not at all; default: standard output")
     parser.add_argument("--format", metavar="F", help=f"{', '.join(FORMATS)}; default: what the suffix of --output says, else jsonl")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run of the same command")
-    parser.add_argument("--input_format", choices=("txt", "jsonl", "csv", "parquet"), help="default: what the suffix says, else txt")
+    parser.add_argument("--input_format", choices=("txt", "jsonl", "csv", "tsv", "parquet"), help="default: what the suffix says, else txt")
     parser.add_argument("--lines", action="store_true", help="every line of plain text is a text of its own")
     parser.add_argument("--text_column", default="text", metavar="NAME", help="column or key with the text (default: text)")
     parser.add_argument("--id_column", metavar="NAME", help="column or key with the id (default: id if there is one, else file:row)")
@@ -48,37 +46,25 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     ray.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: Ray Data's workers tag, OUT is a folder of parts")
     ray.add_argument("--address", help="of the Ray cluster; default: what RAY_ADDRESS says, else this machine alone")
     ray.add_argument("--workers", type=int, metavar="N", help="default: one per GPU, without GPUs one per --cores_per_worker cores")
-    ray.add_argument("--cores_per_worker", type=int, default=2, metavar="N", help="default: 2")
+    ray.add_argument("--cores_per_worker", type=int, metavar="N", help="default: 2")
     return parser.parse_args(argv)
-
-
-def planned(arguments: argparse.Namespace) -> Job:
-    """Return the job the arguments ask for, checked."""
-    output = Path(arguments.output) if arguments.output is not None else None
-    job = Job(
-        files=expand(arguments.files, own_files(output, arguments.resume)),
-        reading=Reading(arguments.input_format, arguments.lines, Columns(arguments.text_column, arguments.id_column)),
-        output=output,
-        format=chosen_format(arguments.format, output, not arguments.no_text),
-        keep_text=not arguments.no_text,
-        **{name: getattr(arguments, name) for name in ("model", "revision", "backend", "min_score", "resume", "engine")},
-    )
-    job.check()
-    return job
 
 
 @exit_2_on_bad_input
 def main(argv: Sequence[str] | None = None) -> int:
     """Tag; exit code 0, 2 for input that cannot be used, 130 when interrupted."""
     arguments = parse(argv)
-    job = planned(arguments)
-    if job.engine == "ray":
-        from conflict_ner.ray_engine import Cluster, run_on_ray
-
-        return run_on_ray(job, Cluster(arguments.address, arguments.workers, arguments.cores_per_worker, arguments.device))
     try:
+        cluster = {name: value for name in CLUSTER if (value := getattr(arguments, name)) is not None}
+        if cluster and arguments.engine != "ray":
+            raise InputError(f"--{next(iter(cluster))}: is for --engine ray; add that, or leave it away")
+        job = planned(arguments)
+        if job.engine == "ray":
+            from conflict_ner.ray_engine import Cluster, run_on_ray
+
+            return run_on_ray(job, Cluster(device=arguments.device, **cluster))
         with stop_on_interrupt() as stop:
-            tagger = Tagger.from_pretrained(arguments.model, arguments.backend, arguments.device, arguments.revision)
+            tagger = Tagger.from_pretrained(job.model, arguments.backend, arguments.device, arguments.revision)
             job = dataclasses.replace(job, revision=tagger.model.revision, backend=tagger.backend.name)
             return run(job, partial(tag_batches, tagger.stream), tagger.labels.names, stop)
     except KeyboardInterrupt:

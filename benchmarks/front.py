@@ -95,7 +95,8 @@ def weakest(metrics: Mapping[str, Any]) -> str:
     low = min(genres, key=lambda name: genres[name]["f1"])
     return (
         f"On test, mentions in words that training never showed have F1 {unseen['f1']:.3f} [{bounds(unseen['ci95'])}], known ones "
-        f"{seen['f1']:.3f} [{bounds(seen['ci95'])}]; the weakest genre is `{low}`, {genres[low]['f1']:.3f} [{bounds(genres[low]['ci95'])}]."
+        f"{seen['f1']:.3f} [{bounds(seen['ci95'])}]; of the genres with at least {FEWEST_DOCUMENTS} documents "
+        f"the weakest is `{low}`, {genres[low]['f1']:.3f} [{bounds(genres[low]['ci95'])}]."
     )
 
 
@@ -115,10 +116,7 @@ def peers_short(accuracy: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     note = f"Mean of {' or '.join(map(str, sorted(seeds)))} seeds; in brackets the first seed's 95 % interval over documents."
     micro = metrics["strict"]["micro"]
     if micro["f1"] not in [run["strict"]["micro"]["f1"] for run in tasks[0]["peers"]["ours"]["runs"]]:
-        note += (
-            " The committed model was trained after these, with the config as it is now; "
-            f"one run: {micro['f1']:.3f} [{bounds(micro['ci95'])}]."
-        )
+        note += f" The committed model is none of these runs, but a later one: {micro['f1']:.3f} [{bounds(micro['ci95'])}]."
     return f"{markdown_table(header, rows)}\n\n{note}"
 
 

@@ -13,6 +13,7 @@ WATTS_PER_GPU = 200.0
 BUILDING = 1.67  # power usage effectiveness, mean over data centres
 GRAMS_PER_KWH = 475.0  # CO2 equivalents of electricity, mean over the world
 CORPUS = PurePath("data/conflict")  # what is published as the project's dataset
+DEVELOPMENT = ("data/re3d/dev.json",)  # data of the project that choices were once made on, though no run names them as its dev
 
 
 def emissions_of(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,12 +33,12 @@ def emissions_of(run: Mapping[str, Any]) -> dict[str, Any]:
     return {"emissions": float(f"{grams:.2g}"), "method": method, "hardware": hardware}
 
 
-def split_of(scores: Mapping[str, Any], run: Mapping[str, Any]) -> str:
-    """Return which split of the run a data set is, by checksum; `test` for data that the run made no use of."""
+def split_of(path: str, scores: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    """Return which split of the run a data set is, by checksum; `test` for data that nothing was chosen on."""
     used: dict[str, str] = {row["sha256"]: name for name, row in run["data"].items()}
     if scores.get("documents_learnt") == scores["strict"]["documents"]:
         return "train"
-    return used.get(scores["data"]["sha256"], "test")
+    return used.get(scores["data"]["sha256"], "dev" if path in DEVELOPMENT else "test")
 
 
 def corpora_of(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -48,6 +49,11 @@ def corpora_of(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def is_ours(path: str) -> bool:
     """Tell whether a data set is part of the corpus that is published."""
     return PurePath(path).is_relative_to(CORPUS)
+
+
+def is_local(run: Mapping[str, Any]) -> bool:
+    """Tell whether the encoder came from a folder, whose path means nothing elsewhere."""
+    return str(run["encoder"]["origin"]).startswith("folder")
 
 
 def citation_facts(cff: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,13 +74,14 @@ def hub_metadata(
 ) -> dict[str, Any]:
     """Return the header as the Hub defines it; `dataset` is the id of the corpus where it is published too."""
     emissions, on_conflict = emissions_of(run), any(map(is_ours, run["settings"]["train_data"]))
+    local = is_local(run)
     header: dict[str, Any] = {
         "license": run["license"],
         "language": "en",
         "library_name": "transformers",
         "pipeline_tag": "token-classification",
-        "base_model": run["encoder"]["name"],
-        "base_model_relation": "finetune",
+        "base_model": None if local else run["encoder"]["name"],
+        "base_model_relation": None if local else "finetune",
         "datasets": [dataset] if dataset and on_conflict else None,
         "metrics": ["precision", "recall", "f1"],
         "tags": ["named-entity-recognition", *(("armed-conflict", "military", "osint") if on_conflict else ())],
@@ -95,6 +102,6 @@ def _result(path: str, scores: Mapping[str, Any], run: Mapping[str, Any], datase
     kind = dataset if dataset and is_ours(path) else path.replace("/", "-").strip(".-")
     return {
         "task": {"type": "token-classification", "name": "named-entity recognition"},
-        "dataset": {"type": kind, "name": path, "split": split_of(scores, run)},
+        "dataset": {"type": kind, "name": path, "split": split_of(path, scores, run)},
         "metrics": [{"type": key, "value": round(micro[key], 4), "name": f"strict micro {key}"} for key in ("f1", "precision", "recall")],
     }

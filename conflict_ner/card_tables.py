@@ -22,7 +22,7 @@ DATA_NAMES = {
     "data/conflict/test": "our test articles",
     "data/articles": "real news reports, whose events some training documents retell",
     "data/re3d/dev.json": "real statements and strike releases",
-    "data/challenge": "short sentences built to be hard",
+    "data/challenge": "short sentences built to be hard, whose weakest groups some training documents answer",
 }
 Row = Mapping[str, Any]
 

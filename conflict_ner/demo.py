@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from conflict_ner.colours import COLOURS
 from conflict_ner.errors import InputError, decode_utf8, exit_2_on_bad_input
 from conflict_ner.outputs import pieces, whole
-from conflict_ner.showcase import NOT_FOR, TITLE, WHAT, Facts, at_least, facts_of, sample_articles, tagged_row
+from conflict_ner.showcase import NOT_FOR, Facts, at_least, facts_of, sample_articles, tagged_row
 from conflict_ner.tagger import Tagger
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ LONGEST = 100_000  # characters: a book chapter; what a browser still shows at o
 LARGEST_UPLOAD = "2mb"  # gradio refuses more with a sentence of its own
 DOWNLOADS = {"JSON": "application/json", "CSV": "text/csv", "HTML": "text/html"}
 BLUE = COLOURS[1]  # dark enough for white letters
-HINT = "Paste an English report here; Shift+Enter tags it."
+HINT = "Paste an English text here; Shift+Enter tags it."
 STYLE = Path(__file__).with_name("demo.css")
 
 
@@ -106,9 +106,10 @@ def said(sentence: str, fault: bool = False) -> str:
 def introduction(facts: Facts) -> str:
     """Return the head of the page."""
     headline = f"; strict {facts.headline}" if facts.headline else ""
-    name, revision, score = map(html.escape, (facts.name, facts.revision[:12], headline))
+    said_of_it = (facts.words.title, facts.words.what, facts.name, facts.revision[:12], headline)
+    title, what, name, revision, score = map(html.escape, said_of_it)
     return (
-        f"<header><h1>{TITLE}</h1><p>{WHAT}</p><p class='soft'>{NOT_FOR}</p>"
+        f"<header><h1>{title}</h1><p>{what}</p><p class='soft'>{NOT_FOR}</p>"
         f"<p class='soft'>Model <code>{name}</code>, revision <code>{revision}</code>{score}.</p>"
         "<p>Try a sample article, written for this project:</p></header>"
     )
@@ -129,7 +130,7 @@ def build(page: Page) -> gradio.Blocks:
 
     samples = sample_articles()
     first = page.tag(samples[0].text)
-    blocks = gr.Blocks(title=TITLE, analytics_enabled=False)
+    blocks = gr.Blocks(title=page.facts.words.title, analytics_enabled=False)
     with blocks:
         gr.HTML(introduction(page.facts))
         row = gr.State(first)
@@ -183,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve the page until interrupted; exit code 2 for a model or a port that cannot be used."""
     arguments = parse(argv)
     if importlib.util.find_spec("gradio") is None:
-        raise InputError("the demo needs gradio, which is not installed: pip install 'conflict-ner[demo]'")
+        raise InputError("the demo needs gradio, which is not installed: pip install -e '.[demo]'")
     page = Page(Tagger.from_pretrained(arguments.model, revision=arguments.revision))
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported: nothing is sent anywhere
     import gradio as gr

@@ -34,6 +34,7 @@ from conflict_ner.tagger import Tagger
 from conflict_ner.windows import tokenize
 
 TOLERANCE = 1e-3  # of a float32 logit
+FEWEST_SAME = 0.9  # share of sub-tokens to which int8 gives the tag of float32: less is no copy of the model any more
 PREPARED_ON = 30  # training documents, about
 OPSET = 20  # the last in which every operator of every encoder family runs as exported (23's RotaryEmbedding does not broadcast)
 # Texts on which exports are compared with torch: short, long, and of many scripts.
@@ -63,7 +64,7 @@ def export(name: str | Path) -> dict[str, Any]:
     if not Path(name).is_dir():
         raise InputError(f"{name}: there is no such folder; name one that train.py finished")
     if missing := [package for package in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(package) is None]:
-        raise InputError(f"the export needs {', '.join(missing)}, not installed here: pip install 'conflict-ner[onnx]'")
+        raise InputError(f"the export needs {', '.join(missing)}, not installed here: pip install -e '.[onnx]'")
     folder = open_model(name)
     weights = sum(file.stat().st_size for file in folder.path.glob("model*.safetensors"))
     prepare_output(folder.path, bytes_needed=4 * weights)
@@ -80,8 +81,10 @@ def export(name: str | Path) -> dict[str, Any]:
         record: dict[str, Any] = {"weights_sha256": folder.weights_sha256, "files": files, "opset": OPSET, "versions": versions()}
         write_json(trial / ONNX_RECORD, record)
         record["parity"] = parity(trial)
-        if (difference := record["parity"]["fp32_max_difference"]) > TOLERANCE:
+        if not (difference := record["parity"]["fp32_max_difference"]) <= TOLERANCE:
             raise InputError(f"{name}: ONNX logits differ from torch's by {difference:.2g}; this architecture cannot be exported")
+        if not (same := record["parity"]["int8_same_tags"]) >= FEWEST_SAME:
+            raise InputError(f"{name}: int8 gives only {same:.1%} of sub-tokens the tag that torch gives; use --backend torch or onnx-fp32")
         write_json(trial / ONNX_RECORD, record)
         shutil.rmtree(folder.path / ONNX_RECORD.parent, ignore_errors=True)
         os.replace(target, folder.path / ONNX_RECORD.parent)
@@ -89,10 +92,13 @@ def export(name: str | Path) -> dict[str, Any]:
 
 
 def parity(folder: Path) -> dict[str, Any]:
-    """Return the largest differences of logits from torch on PROBES, and whether the fp32 export finds the same entities."""
+    """Return how exports differ from torch: logits on PROBES; int8 also by the share of sub-tokens of `_texts` with the same best tag."""
     taggers = {backend: Tagger.from_pretrained(folder, backend=backend, device="cpu") for backend in ("torch", "onnx-fp32", "onnx")}
     scored = {backend: tagger.score(PROBES) for backend, tagger in taggers.items()}
     found = {backend: tagger.tag(PROBES) for backend, tagger in taggers.items()}
+
+    texts = _texts(folder)
+    tags = [np.concatenate([scores.argmax(-1) for _, scores in taggers[backend].score(texts)]) for backend in ("torch", "onnx")]
 
     def largest(backend: str) -> float:
         pairs = zip(scored["torch"], scored[backend], strict=True)
@@ -102,6 +108,7 @@ def parity(folder: Path) -> dict[str, Any]:
         "fp32_max_difference": largest("onnx-fp32"),
         "fp32_same_entities": found["torch"] == found["onnx-fp32"],
         "int8_max_difference": largest("onnx"),
+        "int8_same_tags": float((tags[0] == tags[1]).mean()),
     }
 
 
@@ -133,16 +140,17 @@ def _write_graphs(folder: ModelFolder, part: Path) -> None:
 
 
 def _examples(folder: ModelFolder) -> Iterator[dict[str, NDArray[np.int64]]]:
-    """Yield windows of training documents (where they are not here, of PROBES) as the encoder reads them, arrays of (1, seq).
-
-    Never of other documents: what int8 is prepared on must not be what it is scored on.
-    """
-    documents = training_documents(read_json_if_any(folder.path / RUN_RECORD)) or []
-    texts = [document.text for document in documents[:: max(1, len(documents) // PREPARED_ON)]]
-    for tokens in tokenize(folder.tokenizer, texts or PROBES):
+    """Yield windows of `_texts` as the encoder reads them, arrays of (1, seq)."""
+    for tokens in tokenize(folder.tokenizer, _texts(folder.path)):
         for window in folder.windows.cut(len(tokens.ids), len(folder.before) + len(folder.after)):
             input_ids = np.array([folder.before + tokens.ids[window.start : window.end] + folder.after])
             yield {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)}
+
+
+def _texts(folder: Path) -> Sequence[str]:
+    """Return some training documents, PROBES where they are not here; never others: int8 must not be scored on what it is prepared on."""
+    documents = training_documents(read_json_if_any(folder / RUN_RECORD)) or []
+    return [document.text for document in documents[:: max(1, len(documents) // PREPARED_ON)]] or PROBES
 
 
 def _sha256(file: Path) -> str:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 import httpx2
 import yaml
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars, validate_repo_id
 from huggingface_hub.utils import logging as client_logging
 
 from conflict_ner.errors import InputError
 from conflict_ner.runs import CARD
+
+Kind = Literal["model", "dataset", "space"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Repository:
     """Where a folder goes: `id` is OWNER/NAME; `revision` a branch other than main; `create_pr` asks for a pull request instead."""
 
     id: str
-    kind: Literal["model", "dataset", "space"] = "model"
+    kind: Kind = "model"
     private: bool = False
     create_pr: bool = False
     revision: str | None = None
@@ -54,32 +56,49 @@ def check_token() -> None:
         raise InputError("there is no token to publish with; log in with `hf auth login`, or set HF_TOKEN")
 
 
-def publish_folder(folder: Path, repository: Repository, message: str, owned: Sequence[str] = ()) -> CommitInfo:
-    """Make the repository if need be and bring `folder` into it by one commit; without changes, return the commit that is there.
-
-    Files in the repository that match a pattern of `owned` and are not in the folder are deleted by the same commit; all others stay.
-    Raises InputError, in one sentence, for whatever the Hub or the network refuses.
-    """
+def make_ready(folder: Path, repository: Repository) -> None:
+    """Make the repository and its branch if need be, for `folder`; raises InputError, in one sentence, where nothing may be written."""
     api, repo_id, kind = HfApi(), repository.id, repository.kind
-    client_logging.set_verbosity_error()  # it retries in words; what fails in the end is said once, here
-    (enable_progress_bars if sys.stderr.isatty() else disable_progress_bars)()
-    additions = [CommitOperationAdd(str(file.relative_to(folder)), file) for file in sorted(folder.rglob("*")) if file.is_file()]
     with one_sentence(repository):
         api.create_repo(repo_id, repo_type=kind, private=repository.private or None, space_sdk=_sdk(folder, repository), exist_ok=True)
+        if not repository.create_pr:  # anyone may ask
+            api.auth_check(repo_id, repo_type=kind, write=True)
         if repository.private and not api.repo_info(repo_id, repo_type=kind).private:
             raise InputError(f"{repository.id}: exists and is public; make it private on its page, or choose another name")
         if repository.revision:
             api.create_branch(repo_id, repo_type=kind, branch=repository.revision, exist_ok=True)
-        kept = {addition.path_in_repo for addition in additions}
-        stale = [
-            CommitOperationDelete(file)
-            for file in api.list_repo_files(repo_id, repo_type=kind, revision=repository.revision)
-            if file not in kept and any(fnmatch(file, pattern) for pattern in owned)
-        ]
-        return api.create_commit(
-            repo_id,
-            repo_type=kind,
-            operations=[*additions, *stale],
+
+
+def stale_files(folder: Path, repository: Repository, owned: Sequence[str]) -> list[str]:
+    """Return the files of the repository that match a pattern of `owned`, in the very folder it names, and are not in `folder`.
+
+    A repository that is not there yet has none; a branch that is not there yet has those of main. Raises InputError as `make_ready`.
+    """
+    there: list[str] = []
+    with one_sentence(repository), suppress(RepositoryNotFoundError):
+        try:
+            there = HfApi().list_repo_files(repository.id, repo_type=repository.kind, revision=repository.revision)
+        except RevisionNotFoundError:
+            there = HfApi().list_repo_files(repository.id, repo_type=repository.kind)
+    return [file for file in there if not (folder / file).exists() and any(_matches(file, pattern) for pattern in owned)]
+
+
+def _matches(file: str, pattern: str) -> bool:
+    return file.count("/") == pattern.count("/") and fnmatchcase(file, pattern)
+
+
+def publish_folder(folder: Path, repository: Repository, message: str, stale: Sequence[str] = ()) -> CommitInfo:
+    """Bring `folder` into a repository that is ready by one commit, which deletes the files `stale`; all others stay.
+
+    Without changes, return the commit that is there. Raises InputError, in one sentence, for whatever the Hub or the network refuses.
+    """
+    (enable_progress_bars if sys.stderr.isatty() else disable_progress_bars)()
+    additions = [CommitOperationAdd(str(file.relative_to(folder)), file) for file in sorted(folder.rglob("*")) if file.is_file()]
+    with one_sentence(repository):
+        return HfApi().create_commit(
+            repository.id,
+            repo_type=repository.kind,
+            operations=[*additions, *map(CommitOperationDelete, stale)],
             commit_message=message,
             revision=repository.revision,
             create_pr=repository.create_pr,
@@ -107,6 +126,7 @@ def _sdk(folder: Path, repository: Repository) -> str | None:
 @contextmanager
 def one_sentence(repository: Repository) -> Iterator[None]:
     """Turn whatever the Hub's client raises into an InputError."""
+    client_logging.set_verbosity_error()  # it retries in words; what fails in the end is said once, here
     try:
         yield
     except InputError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +12,12 @@ from typing import Any
 
 from conflict_ner.documents import Span
 from conflict_ner.errors import InputError
-from conflict_ner.inputs import Reading
-from conflict_ner.journal import companions, is_made
-from conflict_ner.outputs import TaggedRow, spans_of_row
-from conflict_ner.tables import BadRow, Row
+from conflict_ner.inputs import STANDARD_INPUT, Reading, expand, one_sentence
+from conflict_ner.journal import companions, is_made, own_files
+from conflict_ner.outputs import TaggedRow, chosen_format, spans_of_row
+from conflict_ner.tables import BadRow, Columns, Row
+
+ANOTHER = "name another --output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +48,21 @@ class Job:
             if self.resume:
                 raise InputError("--resume: standard output cannot be gone on with; name the file to go on with by --output")
             return
+        with one_sentence(str(self.output), ANOTHER):
+            self._check_output(self.output)
+
+    def _check_output(self, output: Path) -> None:
         folder = self.engine == "ray" or self.format == "brat"
-        taken = any(self.output.iterdir()) or not folder if self.output.is_dir() else folder and self.output.exists()
-        if not self.output.name or (taken and not (self.resume and is_made(self.output))):
+        taken = any(output.iterdir()) or not folder if output.is_dir() else folder and output.exists()
+        if not output.name or (taken and not (self.resume and is_made(output))):
             wanted = "an empty or new folder" if folder else "a file"
-            raise InputError(f"--output {self.output}: has a use of its own; name {wanted}")
-        files = companions(self.output)
-        for path in (self.output, *files):
-            if any(Path(name).name == path.name and path.exists() and Path(name).samefile(path) for name in self.files if name != "-"):
+            raise InputError(f"--output {output}: has a use of its own; name {wanted}")
+        files = companions(output)
+        for path in filter(Path.exists, (output, *files)):
+            if any(path.samefile(name) for name in self.files if name != STANDARD_INPUT):
                 raise InputError(f"{path}: is an input, and would be written; name another --output, or move it away")
         if files.journal.exists() and not self.resume:
-            raise InputError(f"{self.output}: an interrupted run is not complete; add --resume, or delete {files.journal} to start anew")
+            raise InputError(f"{output}: an interrupted run is not complete; add --resume, or delete {files.journal} to start anew")
 
     def options(self) -> dict[str, Any]:
         """Return what changes the rows that are written, by the name of its option: a resumed run must agree in all of it."""
@@ -86,3 +95,29 @@ class Job:
         """Return the tagged rows of a batch; `spans` are those of its good rows, in order."""
         good = [row for row in batch if isinstance(row, Row)]
         return [self.row(row, found) for row, found in zip(good, spans, strict=True)]
+
+
+def planned(arguments: Namespace) -> Job:
+    """Return the job the arguments ask for, checked; say what was left out of folders."""
+    output = None if arguments.output is None else _output_path(arguments.output)
+    notes: list[str] = []
+    job = Job(
+        files=expand(arguments.files, own_files(output, arguments.resume), notes.append),
+        reading=Reading(arguments.input_format, arguments.lines, Columns(arguments.text_column, arguments.id_column)),
+        output=output,
+        format=chosen_format(arguments.format, output and Path(arguments.output), not arguments.no_text),
+        keep_text=not arguments.no_text,
+        **{name: getattr(arguments, name) for name in ("model", "revision", "backend", "min_score", "resume", "engine")},
+    )
+    job.check()
+    sys.stderr.writelines(notes)
+    return job
+
+
+def _output_path(name: str) -> Path:
+    """Return where an output of that name goes, links followed; raises InputError for what can be neither file nor folder."""
+    path = Path(name)
+    with one_sentence(name, ANOTHER):
+        if name == "-" or (path.exists() and not path.is_file() and not path.is_dir()):
+            raise InputError(f"--output {name}: is no file; name one, or leave --output away to write to standard output")
+        return Path(os.path.realpath(path)) if path.is_symlink() else path

@@ -27,13 +27,14 @@ from conflict_ner.tables import BadRow, Row
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is: `rows` were read, `bad` of them could not be tagged; sizes in bytes."""
+    """How far a run is: `rows` were read, `bad` of them could not be tagged, `files` of these stand for files; sizes in bytes."""
 
     rows: int = 0
     bad: int = 0
     rows_sha256: str = hashlib.sha256().hexdigest()
     part_bytes: int = 0
     error_bytes: int = 0
+    files: int = 0
 
 
 class Journal:
@@ -138,7 +139,8 @@ class Journal:
             for row in batch:
                 self._digest.update(_identity(row))
             sizes = self.done.part_bytes + len(part), self.done.error_bytes + len(errors)
-            self.done = Progress(self.done.rows + len(batch), self.done.bad + len(bad), self._digest.hexdigest(), *sizes)
+            files = self.done.files + sum(row.of_file for _, row in bad)
+            self.done = Progress(self.done.rows + len(batch), self.done.bad + len(bad), self._digest.hexdigest(), *sizes, files)
             self._record()
         except OSError as error:
             raise self._fault(error) from None

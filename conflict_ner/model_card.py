@@ -16,7 +16,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
 from conflict_ner import card_benchmarks, card_tables, plots
-from conflict_ner.card_metadata import bibtex, corpora_of, emissions_of, hub_metadata, is_ours, split_of
+from conflict_ner.card_metadata import bibtex, corpora_of, emissions_of, hub_metadata, is_local, is_ours, split_of
 from conflict_ner.errors import InputError
 from conflict_ner.runs import CARD, EVIDENCE, METRICS, RUN_RECORD, read_json, read_json_if_any
 from conflict_ner.scoring import enough, shown_interval
@@ -29,6 +29,7 @@ ROLES = {
     "test": "that were used for no choice",
 }
 USES = {"train": "**used for training**", "dev": "**used for choices**", "test": ""}
+MEND = f"evaluate or train again, then python -m conflict_ner.evidence MODEL for {EVIDENCE}"
 TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 MODEL = "OWNER/NAME"  # stands for the model where the outputs of snippets are kept: they do not depend on where it lies
 # Our own sentences, for the page's widget and snippets: parties and places, weapons and their like.
@@ -39,6 +40,7 @@ EXAMPLES = (
     "Al-Shabaab fighters fired 120mm mortars at the airport of Mogadishu; Kenyan doctors treated the wounded.",
     "A leopard cub and a tank of water were flown to the zoo of Addis Ababa, and no one fired a shot.",
 )
+ANY_SENTENCE = "A sentence of the kind of text that you have."
 
 
 def write_card(folder: Path) -> Path:
@@ -67,11 +69,11 @@ def render_card(
     try:
         return _render(metrics, run, fitting(evidence or {}, metrics), repo_id, dataset)
     except KeyError as error:
-        raise InputError(f"{METRICS} or {RUN_RECORD} lacks the field {error}; evaluate or train again") from None
+        raise InputError(f"{METRICS}, {RUN_RECORD} or {EVIDENCE} lacks the field {error}; {MEND}") from None
     except InputError:
         raise
     except (TypeError, ValueError, AttributeError, UndefinedError) as error:
-        raise InputError(f"{METRICS} or {RUN_RECORD} lacks a number that the card shows ({error}); evaluate or train again") from None
+        raise InputError(f"{METRICS}, {RUN_RECORD} or {EVIDENCE} lacks a number that the card shows ({error}); {MEND}") from None
 
 
 def fitting(evidence: Mapping[str, Any], metrics: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -88,8 +90,12 @@ def _render(
 ) -> str:
     name = repo_id.rpartition("/")[2] if repo_id else Path(metrics["model"]).resolve().name
     model = repo_id or metrics["model"]
-    examples = evidence.get("examples", [])
+    examples, on_conflict = evidence.get("examples", []), any(map(is_ours, run["settings"]["train_data"]))
+    split = split_of(metrics["data"]["path"], metrics, run)
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment.globals.update(
+        enough=enough, shown_interval=shown_interval, shown_bounds=bounds, listed=listed, median=median, bibtex=bibtex
+    )
     environment.filters.update(
         figure=card_tables.figure,
         rounded=card_benchmarks.rounded,
@@ -106,25 +112,20 @@ def _render(
         tables=card_tables,
         benchmarks=card_benchmarks,
         examples=examples,
-        sentence=(examples[0] if examples else {"text": EXAMPLES[0]})["text"],
+        sentence=examples[0]["text"] if examples else EXAMPLES[0] if on_conflict else ANY_SENTENCE,
         labels=listed([f"`{label}`" for label in run["labels"]]),
         guides=evidence.get("labels", {}),
         strict=metrics["strict"],
         fitted=run.get("calibration") or {},
         interval=shown_interval(dict(metrics["strict"])),
-        split=split_of(metrics, run),
-        role=ROLES[split_of(metrics, run)] + _partly_learnt(metrics),
+        split=split,
+        role=ROLES[split] + _partly_learnt(metrics),
         corpora=corpora_of(metrics),
-        uses={path: _use(scores, run) for path, scores in corpora_of(metrics).items()},
+        uses={path: _use(path, scores, run) for path, scores in corpora_of(metrics).items()},
         seen=card_tables.parts_of(metrics, "surface form"),
         figures=plots.descriptions(metrics),
-        enough=enough,
-        shown_interval=shown_interval,
-        listed=listed,
-        median=median,
-        bibtex=bibtex,
-        on_conflict=any(map(is_ours, run["settings"]["train_data"])),
-        shown_bounds=bounds,
+        on_conflict=on_conflict,
+        local_encoder=is_local(run),
         train_data=[f"`{path}`" for path in run["settings"]["train_data"]],
         minutes=("at least " if run["resumed"] else "") + f"{run['seconds'] / 60:.1f}",
         emissions=emissions_of(run),
@@ -139,11 +140,11 @@ def listed(words: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _use(scores: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+def _use(path: str, scores: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     learnt = scores.get("documents_learnt") or 0
     if 0 < learnt < scores["strict"]["documents"]:
         return f"**{learnt} documents used for training**"
-    return USES[split_of(scores, run)]
+    return USES[split_of(path, scores, run)]
 
 
 def _partly_learnt(metrics: Mapping[str, Any]) -> str:

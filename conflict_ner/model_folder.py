@@ -84,7 +84,11 @@ def _usual_windows(path: Path, config: dict[str, Any]) -> WindowSize:
 def _located(name: str, revision: str | None) -> tuple[Path, str | None]:
     """Return the folder of a model and, for one from the Hub, its commit; raises InputError when there is neither."""
     folder = Path(name)
-    if folder.is_dir():
+    try:
+        is_folder = folder.is_dir()
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror}); correct the path, or mend its permissions") from None
+    if is_folder:
         if revision:
             raise InputError(f"{name}: a folder on this machine has no revisions; leave --revision away, or name a Hub id")
         return folder, None

@@ -30,7 +30,7 @@ class OnnxBackend:
         try:
             import onnxruntime
         except ImportError:
-            raise InputError("onnxruntime is not installed; pip install 'conflict-ner[onnx]', or use --backend torch") from None
+            raise InputError("onnxruntime is not installed; pip install -e '.[onnx]', or use --backend torch") from None
         file = folder.path / (ONNX_INT8 if precision == "int8" else ONNX_FP32)
         again = f"make it with python -m conflict_ner.export {folder.name}, or use --backend torch"
         if not file.exists() or not (folder.path / ONNX_RECORD).exists():

@@ -31,6 +31,7 @@ TaggedRow = Mapping[str, Any]
 PRINTED = ("jsonl", "csv", "markdown", "html", "text")  # formats for a pipe; the others need files
 FORMATS = (*PRINTED, "parquet", "brat")
 SUFFIXES = {".jsonl": "jsonl", ".csv": "csv", ".md": "markdown", ".html": "html", ".txt": "text", ".parquet": "parquet"}
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 CSV_HEADER = ("id", "start", "end", "label", "mention", "score", "model", "revision")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")  # what a terminal may take for a command to itself
@@ -39,9 +40,12 @@ ROWS_PER_GROUP = 1000  # of a Parquet file
 
 def chosen_format(asked: str | None, output: Path | None, keep_text: bool) -> str:
     """Return the format asked for, else the one of the output's suffix, else JSON Lines; raises InputError for choices that do not fit."""
-    if asked is None and output is not None and output.suffix and output.suffix not in SUFFIXES:
-        raise InputError(f"{output}: the suffix {output.suffix} names no format; choose one with --format: {', '.join(FORMATS)}")
-    form = asked or (SUFFIXES.get(output.suffix, "jsonl") if output else "jsonl")
+    suffix = output.suffix.lower() if output else ""
+    if suffix in PACKED:
+        raise InputError(f"{output}: no output is compressed; name it without {suffix}, and pack it afterwards")
+    if asked is None and suffix and suffix not in SUFFIXES:
+        raise InputError(f"{output}: the suffix {suffix} names no format; choose one with --format: {', '.join(FORMATS)}")
+    form = asked or SUFFIXES.get(suffix, "jsonl")
     if form not in FORMATS:
         raise InputError(f"--format {form}: there is no such format; choose one of {', '.join(FORMATS)}")
     if output is None and form not in PRINTED:

@@ -40,7 +40,7 @@ from conflict_ner.job import Job
 from conflict_ner.journal import companions
 from conflict_ner.model_folder import open_model
 from conflict_ner.onnx_backend import usable_cores
-from conflict_ner.tagging import INTERRUPTED
+from conflict_ner.tagging import INTERRUPTED, Tally, counted
 
 try:
     import ray
@@ -49,7 +49,7 @@ try:
 
     from conflict_ner.ray_work import Parts, TagBatch, Written, read_files
 except ModuleNotFoundError as error:
-    raise InputError(f"--engine ray: {error.name} is not installed; pip install 'conflict-ner[ray]', or leave --engine away") from None
+    raise InputError(f"--engine ray: {error.name} is not installed; pip install -e '.[ray]', or leave --engine away") from None
 
 FORMATS = ("jsonl", "csv", "parquet")  # that make sense in parts
 BLOCK_BYTES = 2**21  # of rows, for a worker at a time: some seconds of work
@@ -142,7 +142,8 @@ def _room(cluster: Cluster, backend: str | None) -> tuple[int, dict[str, Any]]:
     if room < (cluster.workers or 1):
         each = f"{cluster.cores_per_worker} cores" + (" and a GPU" if on_gpu else "")
         raise InputError(
-            f"--engine ray: there is room for {room} workers of {each} each; name fewer with --workers or --cores_per_worker, or add nodes"
+            f"--engine ray: there is room for {counted(room, 'worker')} of {each} each; "
+            "name fewer with --workers or --cores_per_worker, or add nodes"
         )
     return cluster.workers or room, {"num_cpus": takes["CPU"], "num_gpus": takes.get("GPU", 0)}
 
@@ -188,22 +189,25 @@ def _tag(job: Job, cluster: Cluster, folder: Path) -> list[Written]:
 def _finish(output: Path, written: Sequence[Written]) -> int:
     """Turn the parts into the output, and those of bad rows into one file beside it."""
     files = companions(output)
-    good, bad = sum(part.good for part in written), sum(part.bad for part in written)
+    lost = [sentence for part in written for sentence in part.lost]
+    tally = Tally(sum(part.good for part in written), sum(part.bad for part in written), len(lost))
+    for sentence in lost:
+        _say(f"left out: {sentence}")
     files.errors.unlink(missing_ok=True)
-    if bad:
+    if tally.bad:
         with files.errors.open("wb") as errors:
             for part in sorted(part for part in written if part.bad):
                 with (files.unfinished / part.errors).open("rb") as some:
                     shutil.copyfileobj(some, errors)
-        if not good:
+        if not tally.good:
             shutil.rmtree(files.unfinished)
-            raise InputError(f"none of the {bad} rows could be tagged, {files.errors} says why")
+            raise InputError(f"nothing could be tagged, {tally.left_out()}; {files.errors} says why")
     for file in files.unfinished.iterdir():
         if not file.name.startswith("part-"):
             file.unlink()
     os.replace(files.unfinished, output)
-    left_out = f"; {bad} rows were left out, {files.errors} says why" if bad else ""
-    _say(f"{output}: {good} rows in {sum(part.good > 0 for part in written)} parts{left_out}")
+    left_out = f"; {tally.left_out()}, {files.errors} says why" if tally.bad else ""
+    _say(f"{output}: {counted(tally.good, 'row')} in {counted(sum(part.good > 0 for part in written), 'part')}{left_out}")
     return 0
 
 

@@ -64,20 +64,29 @@ class TagBatch:
         return Tagger.from_pretrained(self.job.model, self.job.backend or "auto", self.device, self.job.revision, self.cores)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Return each row as a line of JSON, `good` when it was tagged."""
+        """Return each row as a line of JSON, `good` when it was tagged; `lost` says what is wrong with a file."""
         rows: list[Row | BadRow] = [pickle.loads(row) for row in batch["row"].to_pylist()]
         spans = self.tagger.tag([row.text for row in rows if isinstance(row, Row)])
         tagged = replace(self.job, revision=self.tagger.model.revision).rows(rows, spans)
-        bad = [{"id": row.id, "error": row.error} for row in rows if isinstance(row, BadRow)]
-        return pa.table({"line": list(map(jsonl_line, [*tagged, *bad])), "good": [True] * len(tagged) + [False] * len(bad)})
+        bad = [row for row in rows if isinstance(row, BadRow)]
+        faults = [{"id": row.id, "error": row.error} for row in bad]
+        lost = [row.error if row.of_file else "" for row in bad]
+        return pa.table(
+            {
+                "line": list(map(jsonl_line, [*tagged, *faults])),
+                "good": [True] * len(tagged) + [False] * len(bad),
+                "lost": pa.array([""] * len(tagged) + lost, pa.string()),
+            }
+        )
 
 
 class Written(NamedTuple):
-    """What a task wrote: its number, and how many rows could and could not be tagged."""
+    """What a task wrote: its number, how many rows could and could not be tagged, and what is wrong with files."""
 
     task: int
     good: int
     bad: int
+    lost: tuple[str, ...] = ()
 
     @property
     def errors(self) -> str:
@@ -101,10 +110,12 @@ class Parts(Datasink[Written]):
     def write(self, blocks: Iterable[pa.Table], ctx: TaskContext) -> Written:
         """Write one part, and one with the rows that could not be tagged; on a worker."""
         lines: dict[bool, list[str]] = {True: [], False: []}
+        lost: list[str] = []
         for block in filter(len, blocks):  # Ray's empty blocks have no columns
             for line, good in zip(block["line"].to_pylist(), block["good"].to_pylist(), strict=True):
                 lines[good].append(line)
-        written = Written(ctx.task_idx, len(lines[True]), len(lines[False]))
+            lost += filter(None, block["lost"].to_pylist())
+        written = Written(ctx.task_idx, len(lines[True]), len(lines[False]), tuple(lost))
         self._write(f"part-{ctx.task_idx:06d}.{self.form}", lines[True], self.form)
         self._write(written.errors, lines[False], "jsonl")
         return written

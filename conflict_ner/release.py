@@ -15,25 +15,53 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import yaml
 from datasets import disable_progress_bars
 
+from conflict_ner.config import parse_arguments
 from conflict_ner.corpus import corpus_files, read_documents
 from conflict_ner.corpus.__main__ import read_splits
 from conflict_ner.corpus.export import export as export_corpus
 from conflict_ner.errors import InputError, read_text
+from conflict_ner.experiment import settings
 from conflict_ner.export import TOLERANCE
 from conflict_ner.model_card import fitting, render_card
 from conflict_ner.model_folder import ONNX_FP32, ONNX_INT8, ONNX_RECORD, WEIGHTS, open_model
-from conflict_ner.plots import write_figures
+from conflict_ner.plots import CARD_FIGURES, write_figures
 from conflict_ner.runs import CARD, EVIDENCE, METRICS, PLOTS, REPORT, RUN_RECORD, read_json, read_json_if_any, write_json
 from conflict_ner.sources import TEXT_FOLDERS
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 ONNX = (str(ONNX_FP32), str(ONNX_INT8), str(ONNX_RECORD))
 MODEL_FILES = ("config.json", WEIGHTS, "model.safetensors.index.json", *TOKENIZER, *ONNX, METRICS, EVIDENCE, REPORT)
-# Of these, files that an earlier publication left in the repository and this one does not have would contradict the new weights.
-MODEL_PATTERNS = ("model*.safetensors*", "onnx/*", EVIDENCE, f"{PLOTS}/*", REPORT, "*.yaml")
-DATASET_PATTERNS = ("*.parquet",)
+# What an earlier publication may have left in the repository: where this one has no such file, it would contradict the new ones. No
+# pattern crosses a folder. The config's file may have had any name, and every file that is named like weights is read as weights.
+OWNED = {
+    "model": (*MODEL_FILES, *(f"{PLOTS}/{figure}" for figure in CARD_FIGURES), "*.yaml"),
+    "dataset": ("train.parquet", "validation.parquet", "test.parquet"),
+    "space": (REPORT,),
+}
+
+# Stands on the published card of the corpus before data/README.md speaks of all its folders.
+IN_REPOSITORY = """
+## In this repository
+
+`train.parquet`, `validation.parquet` and `test.parquet` hold `conflict/{train,dev,test}`; `labels.json` and `GUIDELINES.md` say what
+is marked. The other folders and the commands named below are those of the project conflict-ner and are not here.
+
+```python
+from datasets import load_dataset
+
+corpus = load_dataset("OWNER/DATA")
+```
+
+- `id`, `text`: a document's name and its text
+- `spans`: `start` and `end` (characters of `text`, `end` exclusive) and `label` of each mention
+- `tokens`, `ner_tags`: its words and signs, and the IOB2 tag of each as a class number
+- `genre`, `conflict`, `event`, `date`, `noise`, `cases`: what kind of text it is, see `GUIDELINES.md`; empty where nothing applies
+
+## The folders
+"""
 
 # Training text by the name of its folder, where the licence of some part forbids commercial use (see data/README.md). Stand-off files
 # name the licences of their texts themselves, under `source`.
@@ -42,22 +70,23 @@ NON_COMMERCIAL = {"re3d": "its BBC part is CC BY-NC 3.0"}
 LARGEST_BYTES = {".safetensors": 5_000_000_000, ".onnx": 2_000_000_000, ".parquet": 500_000_000}
 LARGEST_OTHER_BYTES = 50_000_000
 SECRETS = {
-    "a Hugging Face token": rb"hf_[A-Za-z0-9]{30,}",
+    "a Hugging Face token": rb"hf_(?:[A-Za-z0-9]{30,}|oauth_[A-Za-z0-9_.-]{30,})",
     "a GitHub token": rb"(?:gh[pousr]_|github_pat_)[A-Za-z0-9_]{30,}",
     "an AWS key": rb"AKIA[0-9A-Z]{16}",
     "a Google key": rb"AIza[0-9A-Za-z_-]{35}",
     "a Slack token": rb"xox[abprs]-[0-9A-Za-z-]{20,}",
-    "an API key": rb"sk-(?:ant-|proj-)?[A-Za-z0-9_]{32,}",
-    "a private key": rb"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    "an API key": rb"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{32,}",  # of its own: no "task-", no name with hyphens
+    "a private key": rb"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----",
 }
+ON_THE_COMMAND_LINE = {"seed"}  # a config is run with several
 SAMPLE = 20  # documents of the test data on which the downloaded model is compared with the folder
 
 
-def stage_model(folder: Path, repo_id: str, staged: Path, license_id: str | None = None, dataset: str | None = None) -> None:
+def stage_model(folder: Path, repo_id: str, staged: Path, license_id: str | None = None, dataset: str | None = None) -> str | None:
     """Copy what is published of a run folder into `staged`, with its card; raises InputError for whatever forbids publishing it.
 
     `license_id` is declared instead of the run's own. The card and its snippets name the model by `repo_id`, and `dataset` as what it was
-    trained on where that is so.
+    trained on where that is so. Returns what was left out and why, None where nothing was.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; name one that train.py finished")
@@ -74,7 +103,8 @@ def stage_model(folder: Path, repo_id: str, staged: Path, license_id: str | None
     (staged / CARD).write_text(card, encoding="utf-8")
     write_figures(staged, metrics)  # anew: they are a function of the metrics, as the card is
     write_json(staged / RUN_RECORD, run)
-    if run["config"] and Path(run["config"]).is_file():
+    left_out = _other_config(run) if run["config"] else None
+    if run["config"] and not left_out:
         _copy(Path(run["config"]).parent, [Path(run["config"]).name], staged)
     if not _may_be_shown(Path(metrics["data"]["path"])):
         (staged / REPORT).unlink(missing_ok=True)  # the page shows whole texts
@@ -83,18 +113,25 @@ def stage_model(folder: Path, repo_id: str, staged: Path, license_id: str | None
     _check_licence(run, folder)
     _check_card(card, f"{folder / CARD}")
     _check_files(staged)
+    return left_out
 
 
-def stage_dataset(corpus: Path, staged: Path) -> None:
-    """Write a corpus folder as Parquet into `staged`, with labels, guidelines and the card that lies above it; raises InputError."""
+def stage_dataset(corpus: Path, repo_id: str, staged: Path) -> None:
+    """Write a corpus folder as Parquet into `staged`, with labels, guidelines and the card that lies above it; raises InputError.
+
+    The card says first what of the folders it speaks of is in the repository.
+    """
     if not _may_be_shown(corpus):
         raise InputError(f"{corpus}: holds spans for texts that are not ours to ship; name a corpus of our own articles")
     splits, labels = read_splits(corpus)
     disable_progress_bars()
     export_corpus(splits, labels, staged)
     _copy(corpus, ["labels.json"], staged)
-    _copy(corpus.parent, [CARD, "GUIDELINES.md"], staged)
-    _check_card(read_text(corpus.parent / CARD), f"{corpus.parent / CARD}")
+    _copy(corpus.parent, ["GUIDELINES.md"], staged)
+    head, title, rest = read_text(corpus.parent / CARD).partition("\n# Data\n")
+    card = head + title + IN_REPOSITORY.replace("OWNER/DATA", repo_id) + rest
+    (staged / CARD).write_text(card, encoding="utf-8")
+    _check_card(card, f"{corpus.parent / CARD}")
     _check_files(staged)
 
 
@@ -119,6 +156,17 @@ def _copy(folder: Path, patterns: Sequence[str], target: Path) -> None:
             shutil.copyfile(file, copy)
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}); free some space or set TMPDIR to another folder") from None
+
+
+def _other_config(run: Mapping[str, Any]) -> str | None:
+    """Return in what the config file of a run is not what the run was trained with; None where it is."""
+    file = Path(run["config"])
+    try:
+        now, named = settings(parse_arguments(["--config", str(file)])[0]), yaml.safe_load(read_text(file))
+    except InputError as error:
+        return f"{file} ({error})"
+    different = [key for key in named if key not in ON_THE_COMMAND_LINE and now.get(key) != run["settings"].get(key)]
+    return f"{file} (the run had another {', '.join(different)})" if different else None
 
 
 def _may_be_shown(corpus: Path) -> bool:

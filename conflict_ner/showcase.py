@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conflict_ner.card_metadata import is_ours
 from conflict_ner.corpus import read_documents
 from conflict_ner.documents import Document, Span
 from conflict_ner.errors import InputError
@@ -16,8 +17,6 @@ from conflict_ner.runs import METRICS, RUN_RECORD, read_json
 from conflict_ner.scoring import shown_interval
 
 SAMPLES = Path(__file__).with_name("samples.md")  # our own texts, never trained on: the test split's and the test suite's
-TITLE = "Actors, weapons and locations in reports on armed conflict"
-WHAT = "A small language model marks who fights, with what, and where, in English news and open-source reporting."
 NOT_FOR = (
     "Not verified intelligence: a mark says what words refer to, not that the report is true. Not for targeting, and not for identifying "
     "persons. It makes mistakes; the score of a mark is the estimated probability that it is right."
@@ -25,21 +24,54 @@ NOT_FOR = (
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """How a page calls what a model does: its heading, a sentence, the name of a Space, and 60 characters at most for the Hub's lists."""
+
+    title: str
+    what: str
+    space: str
+    brief: str
+
+
+OURS = Words(
+    "Actors, weapons and locations in reports on armed conflict",
+    "A small language model marks who fights, with what, and where, in English news and open-source reporting.",
+    "Conflict NER",
+    "Who fights, with what, and where",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """What a page says of a model; `headline` None where no score is known, `definitions` empty where none are."""
+    """What a page says of a model; `headline` and `license` None where they are not known, `definitions` empty where none are."""
 
     name: str
     revision: str
     headline: str | None
     definitions: dict[str, str]
+    words: Words
+    license: str | None
 
 
 def facts_of(model: ModelFolder) -> Facts:
-    """Return what the model's own records say of it: a record that is missing, or of another kind, says nothing."""
+    """Return what the model's own records say of it: a record that is missing, of another kind, or of other weights, says nothing."""
     name = model.name if model.hub_revision else model.path.resolve().name
-    definitions = _recorded(model.path / RUN_RECORD).get("labels")
-    known = definitions if isinstance(definitions, dict) else {}
-    return Facts(name, model.revision, _headline(_recorded(model.path / METRICS)), {k: known.get(k) or "" for k in model.labels.names})
+    run, metrics = _recorded(model.path / RUN_RECORD), _recorded(model.path / METRICS)
+    known = run["labels"] if isinstance(run.get("labels"), dict) else {}
+    headline = _headline(metrics) if metrics.get("weights_sha256") == model.weights_sha256 else None
+    definitions = {label: known.get(label) or "" for label in model.labels.names}
+    return Facts(name, model.revision, headline, definitions, _words(run, name, model.labels.names), run.get("license"))
+
+
+def _words(run: dict[str, Any], name: str, labels: Sequence[str]) -> Words:
+    """Return ours for a model that learnt our corpus, as its card does; for any other what its labels say."""
+    settings = run.get("settings")
+    if any(map(is_ours, settings.get("train_data", []) if isinstance(settings, dict) else ())):
+        return OURS
+    named = ", ".join(labels)
+    return Words(
+        f"{named} in text", f"A small language model marks mentions of {named} in text.", name, "Mentions in text, marked and scored"
+    )
 
 
 def _recorded(path: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from conflict_ner.colours import COLOURS
 from conflict_ner.errors import InputError, exit_2_on_bad_input
 from conflict_ner.model_folder import ONNX_FP32, ONNX_INT8, ModelFolder, open_model
 from conflict_ner.runs import METRICS
-from conflict_ner.showcase import NOT_FOR, TITLE, WHAT, facts_of, sample_articles, tagged_row
+from conflict_ner.showcase import NOT_FOR, facts_of, sample_articles, tagged_row
 from conflict_ner.tagger import Tagger
 from conflict_ner.webpage import marked
 
@@ -97,8 +97,8 @@ def render_page(tagger: Tagger, has_report: bool, repo_id: str | None = None) ->
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         hub=HUB,
-        title=TITLE,
-        what=WHAT,
+        title=facts.words.title,
+        what=facts.words.what,
         not_for=NOT_FOR,
         facts=facts,
         colours={label: COLOURS[number % len(COLOURS)] for number, label in enumerate(tagger.labels.names)},
@@ -129,14 +129,15 @@ def _write_gradio(model: ModelFolder, folder: Path, repo_id: str | None) -> None
 
 def _write_readme(folder: Path, model: ModelFolder, sdk: dict[str, Any], repo_id: str | None) -> None:
     """Write the Space's card; its header is what the Hub reads, and links Space and model to one another."""
-    models = {"models": [repo_id]} if repo_id else {}
-    about = {"license": "apache-2.0", "short_description": "Who fights, with what, and where", "pinned": False}
-    header = {"title": "Conflict NER", **sdk, **models, **about}
     facts = facts_of(model)
+    words, known = facts.words, {"models": [repo_id] if repo_id else None, "license": facts.license}
+    about = {key: value for key, value in known.items() if value}
+    header = {"title": words.space, **sdk, **about, "short_description": words.brief, "pinned": False}
     headline = f" Strict {facts.headline} ({METRICS})." if facts.headline else ""
     named = f"[{repo_id}]({HUB}/{repo_id})" if repo_id else facts.name
-    body = f"# {TITLE}\n\n{WHAT}\n\n{NOT_FOR}\n\nModel {named}, revision {facts.revision[:12]}.{headline}\n"
-    body += "\nCode: Apache-2.0. The sample articles were written for this project: CC BY 4.0.\n"
+    body = f"# {words.title}\n\n{words.what}\n\n{NOT_FOR}\n\nModel {named}, revision {facts.revision[:12]}.{headline}\n"
+    licence = f" Model: {facts.license}." if facts.license else ""
+    body += f"\nCode: Apache-2.0.{licence} The sample articles were written for this project: CC BY 4.0.\n"
     (folder / "README.md").write_text(f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n\n{body}", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Rows to tag out of JSON Lines, CSV and Parquet, one at a time however large the file.
+"""Rows to tag out of JSON Lines, CSV (with commas or tabs) and Parquet, one at a time however large the file.
 
 A row that cannot be used is a `BadRow` with one sentence, and reading goes on behind it; `InputError` says that the file as a whole
 cannot be used.
@@ -10,7 +10,8 @@ import codecs
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -21,6 +22,9 @@ from conflict_ner.errors import InputError, decode_utf8
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what `surrogateescape` makes of a byte that is no UTF-8
 LONGEST_FIELD = 2**31 - 1  # of a CSV file; Python's own limit is shorter than many an article
 FIRST_RECORDS = 100  # of a JSONL file: a column that none of them has is a wrong name, not a bad row
+READ_FAULTS = (OSError, EOFError, zlib.error)  # of a file that is damaged or cut off
+# How a header of one name shows that its fields are separated otherwise, and what to do then.
+SEPARATORS = {";": "save it with commas", "\t": "name it .tsv, or add --input_format tsv", ",": "name it .csv, or add --input_format csv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """What stands where a text should be; `error` is one sentence that names the file and line."""
+    """What stands where a text should be; `error` is one sentence that names the file and line.
+
+    `of_file`: it stands for a file, or for all that could not be read of one.
+    """
 
     id: str
     error: str
     read: int = 0
+    of_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,13 @@ class Columns:
             if name is not None and name not in there:
                 listed = ", ".join(repr(column) for column in there) or "none"
                 raise InputError(f"{file}: has no column {name!r}; name one of its columns with {option}; there are: {listed}")
+
+    def check_header(self, file: str, names: Sequence[str]) -> None:
+        """Raise InputError unless the columns of a table have those that were asked for, and each of them once."""
+        self.check(file, names)
+        for name in self.wanted:
+            if names.count(name) > 1:
+                raise InputError(f"{file}: has {names.count(name)} columns {name!r}; give each a name of its own")
 
     def row(self, file: str, number: int, record: Mapping[str, Any] | str, read: int, counted: str = "") -> Row | BadRow:
         """Return the row of a record; a string in place of a record says what is wrong with it.
@@ -84,12 +99,20 @@ Records = Iterator[tuple[int, Mapping[str, Any] | str]]
 def read_jsonl(file: str, stream: BinaryIO, columns: Columns, tell: Callable[[], int]) -> Iterator[Row | BadRow]:
     """Yield a row per object of a JSON Lines `stream`; raises InputError when none of the first objects has the columns."""
     records = _json_records(file, stream)
-    first = list(islice(records, FIRST_RECORDS))
+    first: list[tuple[int, Mapping[str, Any] | str]] = []
+    fault: Exception | None = None
+    try:
+        for numbered in islice(records, FIRST_RECORDS):
+            first.append(numbered)
+    except READ_FAULTS as error:  # what was read before it counts
+        fault = error
     objects = [record for _, record in first if not isinstance(record, str)]
     if objects:
         columns.check(file, (name for record in objects for name in record))
     for number, record in chain(first, records):
         yield columns.row(file, number, record, tell())
+    if fault:
+        raise fault
 
 
 def _json_records(file: str, stream: BinaryIO) -> Records:
@@ -106,20 +129,23 @@ def _json_records(file: str, stream: BinaryIO) -> Records:
             yield number, record if isinstance(record, dict) else "not a JSON object; write one object a line"
 
 
-def read_csv(file: str, stream: BinaryIO, columns: Columns, tell: Callable[[], int]) -> Iterator[Row | BadRow]:
+def read_csv(file: str, stream: BinaryIO, columns: Columns, tell: Callable[[], int], separator: str = ",") -> Iterator[Row | BadRow]:
     """Yield a row per record of a CSV `stream` with a header, rows counted from 1 behind it; raises InputError for wrong columns."""
     csv.field_size_limit(LONGEST_FIELD)
     first = next(stream, b"").removeprefix(codecs.BOM_UTF8)
+    if b"\0" in first or NOT_UTF8.search(first.decode("utf-8", errors="surrogateescape")):
+        raise InputError.at(file, 1, "is no UTF-8 text; save the file as UTF-8")
     lines = (line.decode("utf-8", errors="surrogateescape") for line in chain([first], stream))
-    records = csv.reader(lines, strict=True)  # strict: a stray quote is said, not guessed around
+    records = csv.reader(lines, strict=True, delimiter=separator)  # strict: a stray quote is said, not guessed around
     try:
         header = next(records, [])
     except csv.Error as error:
         fault = _bare_return(error) or f"its header is no CSV ({error}); quote names with commas or quotation marks"
         raise InputError.at(file, 1, fault) from None
-    if any(NOT_UTF8.search(name) or "\0" in name for name in header):
-        raise InputError.at(file, 1, "its header is no UTF-8 text; save the file as UTF-8")
-    columns.check(file, header)
+    other = next((sign for sign in SEPARATORS if sign != separator and sign in header[0]), None) if len(header) == 1 else None
+    if other and columns.text not in header:
+        raise InputError.at(file, 1, f"its fields are separated by {other!r}; {SEPARATORS[other]}")
+    columns.check_header(file, header)
     for number, record in enumerate(_csv_records(records, header, columns.wanted), 1):
         yield columns.row(file, number, record, tell(), "record")
 
@@ -147,7 +173,7 @@ def _csv_records(records: _CsvReader, header: list[str], wanted: tuple[str, str]
             return
         record = {name: field for name, field in zip(header, fields, strict=False) if name in wanted}
         if fields and len(fields) != len(header):
-            yield f"has {len(fields)} fields, the header {len(header)}; quote fields that hold a comma or a line break"
+            yield f"has {len(fields)} fields, the header {len(header)}; quote fields that hold a separator or a line break"
         elif bad := next(filter(None, map(NOT_UTF8.search, record.values())), None):
             yield f"byte {ord(bad[0]) - 0xDC00:#04x} is not UTF-8; save the file as UTF-8"
         elif fields:
@@ -180,16 +206,29 @@ def read_parquet(file: str, columns: Columns) -> Iterator[Row | BadRow]:
     try:
         with parquet.ParquetFile(file) as table:
             names = table.schema_arrow.names
-            columns.check(file, names)
+            columns.check_header(file, names)
             number = 0
             for batch in table.iter_batches(batch_size=256, columns=[name for name in columns.wanted if name in names]):
                 for position in range(batch.num_rows):
                     number += 1
+                    record: Mapping[str, Any] | str
                     try:
                         record = {name: batch.column(name)[position].as_py() for name in batch.schema.names}
                     except UnicodeDecodeError:
-                        yield columns.row(file, number, "holds bytes that are not UTF-8; mend or remove the row", 0, "record")
-                    else:
-                        yield columns.row(file, number, record, size * number // table.metadata.num_rows, "record")
+                        record = "holds bytes that are not UTF-8; mend or remove the row"
+                    except (ValueError, OverflowError, LookupError) as error:  # times behind the year 9999, unknown time zones
+                        record = f"holds a value that cannot be written out ({_one_line(error)}); mend it or name another column"
+                    yield columns.row(file, number, record, size * number // table.metadata.num_rows, "record")
     except pa.ArrowException as error:
-        raise InputError(f"{file}: is not a whole Parquet file ({str(error).splitlines()[0]}); restore it") from None
+        raise InputError(f"{file}: is not a whole Parquet file ({_one_line(error)}); restore it") from None
+
+
+def parquet_columns(file: str) -> list[str]:
+    """Return the names of a Parquet file's columns."""
+    from pyarrow import parquet
+
+    return list(parquet.read_schema(file).names)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -214,7 +214,7 @@ def _backend_for(folder: ModelFolder, device: str | None) -> str:
     if device not in (None, "cpu") or not (folder.path / ONNX_INT8).exists():
         return "torch"
     if importlib.util.find_spec("onnxruntime") is None:
-        log.warning("%s has a fast int8 export; install onnxruntime to use it (pip install 'conflict-ner[onnx]')", folder.name)
+        log.warning("%s has a fast int8 export; install onnxruntime to use it (pip install -e '.[onnx]')", folder.name)
         return "torch"
     return "torch" if device is None and gpu_is_here() else "onnx"
 

@@ -13,7 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Event
 
 from conflict_ner.documents import Span
@@ -82,17 +82,17 @@ def run(job: Job, engine: Engine, labels: Sequence[str], stop: Event) -> int:
         return _print(job, rows, engine, labels, stop)
     journal = Journal(job.output, job.options())
     if job.resume and journal.is_complete():
-        _say(f"{job.output}: is complete; delete it to tag anew")
+        _say(f"{job.output}: was finished by an earlier run, nothing was read now; for new input or other options name another --output")
         return 0
     return _write(job, journal, rows, engine, labels, stop)
 
 
 def _print(job: Job, rows: Iterator[Row | BadRow], engine: Engine, labels: Sequence[str], stop: Event) -> int:
-    tally = _Tally()
+    tally = Tally()
 
     def tagged() -> Iterator[TaggedRow]:
         for batch, spans in shown(engine(cut_batches(rows, stop)), total_bytes(job.files), printed=True):
-            tally.count(batch)
+            tally.count(batch, printed=True)
             yield from job.rows(batch, spans)
 
     try:
@@ -104,52 +104,76 @@ def _print(job: Job, rows: Iterator[Row | BadRow], engine: Engine, labels: Seque
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered would fail once more at exit
         raise InputError(f"standard output: cannot be written ({error.strerror}); make room or name another --output") from None
     if tally.bad and not tally.good:
-        raise InputError(tally.unsaid[0] if tally.unsaid else f"none of the {tally.bad} rows could be tagged; mend what is named above")
+        raise InputError(tally.first or f"nothing could be tagged, {tally.left_out()}; mend what is named above")
     if tally.bad:
-        _say(f"{tally.bad} of {tally.good + tally.bad} rows were left out")
+        _say(f"{counted(tally.good, 'row')}; {tally.left_out()}")
     if stop.is_set():
-        _say(f"interrupted: {tally.good} rows were tagged; --output and --resume can go on where a run stopped")
+        _say(f"interrupted: {counted(tally.good, 'row')} tagged; --output and --resume can go on where a run stopped")
         return INTERRUPTED
     return 0
 
 
 @dataclass(slots=True)
-class _Tally:
-    """What became of the rows so far. The fault of the first row waits: when it is the only row, it is the fault of the run."""
+class Tally:
+    """What became of the rows so far; of the `bad` ones, `files` stand for files.
+
+    What is wrong with the first row waits in `first`: when it is the only row, it is the fault of the run.
+    """
 
     good: int = 0
     bad: int = 0
-    unsaid: list[str] = field(default_factory=list)
+    files: int = 0
+    first: str | None = None
 
-    def count(self, batch: Batch) -> None:
-        """Count a batch and say what is wrong with its bad rows."""
-        self.unsaid += (row.error for row in batch if isinstance(row, BadRow))
-        bad = len(batch) - _good(batch)
-        self.good, self.bad = self.good + len(batch) - bad, self.bad + bad
-        if self.good or self.bad > 1:
-            for error in self.unsaid:
-                _say(f"left out: {error}")
-            self.unsaid.clear()
+    def count(self, batch: Batch, printed: bool) -> None:
+        """Count a batch and say what is wrong with its files, and with its bad rows where they are `printed` and not kept in a file."""
+        bad = [row for row in batch if isinstance(row, BadRow)]
+        said = [row.error for row in bad if printed or row.of_file]
+        self.good, self.bad = self.good + len(batch) - len(bad), self.bad + len(bad)
+        self.files += sum(row.of_file for row in bad)
+        if self.bad == 1 and not self.good and said:
+            (self.first,) = said
+            return
+        for error in filter(None, (self.first, *said)):
+            _say(f"left out: {error}")
+        self.first = None
+
+    def left_out(self) -> str:
+        """Return in words how much was left out."""
+        rows = self.bad - self.files
+        files = f"{counted(self.files, 'file')} {_was(self.files)} left out or cut short" if self.files else ""
+        return ", ".join(filter(None, (files, f"{counted(rows, 'row')} {_was(rows)} left out" if rows else "")))
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {what}" + "s" * (number != 1)
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _write(job: Job, journal: Journal, rows: Iterator[Row | BadRow], engine: Engine, labels: Sequence[str], stop: Event) -> int:
     journal.load()
+    tally = Tally(journal.done.rows - journal.done.bad, journal.done.bad, journal.done.files)
     with journal:
         journal.skip(rows)
         for batch, spans in shown(engine(cut_batches(rows, stop)), total_bytes(job.files), printed=False):
             journal.add(batch, job.rows(batch, spans))
-        done = journal.done
+            tally.count(batch, printed=False)
         if stop.is_set():
-            _say(f"interrupted: {done.rows} rows are kept in {journal.part}; the same command with --resume goes on from there")
+            _say(
+                f"interrupted: {journal.part} keeps {counted(journal.done.rows, 'row')}; the same command with --resume goes on from there"
+            )
             return INTERRUPTED
-        if done.bad and done.bad == done.rows:
+        if tally.bad and not tally.good:
             first = journal.first_error()
             journal.discard()
-            many = f"none of the {done.bad} rows could be tagged, see {journal.errors}; the first: {first}"
-            raise InputError(first if done.bad == 1 else many)
+            raise InputError(first if tally.bad == 1 else f"nothing could be tagged, see {journal.errors}; the first: {first}")
         journal.finish(job.format, labels, job.keep_text)
-        left_out = f"; {done.bad} rows were left out, {journal.errors} says why" if done.bad else ""
-        _say(f"{journal.output}: {done.rows - done.bad} rows{left_out}")
+        left_out = f"; {tally.left_out()}, {journal.errors} says why" if tally.bad else ""
+        _say(f"{journal.output}: {counted(tally.good, 'row')}{left_out}")
     return 0
 
 

@@ -1,7 +1,8 @@
 """A small Hugging Face Hub on this machine, for the unchanged clients: what they ask for when they publish, download and load.
 
 Two hosts, as in reality: the Hub itself (127.0.0.1), and the storage of large files (localhost), which is reached by signed addresses
-and must never see a token. `Hub.log` says what arrived; `Hub.cut_uploads` and `Hub.refuse_uploads` make uploads fail.
+and must never see a token. `Hub.log` says what arrived; `Hub.cut_uploads` and `Hub.refuse_uploads` make uploads fail, and downloads serve
+what `Hub.replaced` has under a file's path instead of what was uploaded.
 """
 
 import base64
@@ -60,7 +61,7 @@ class Hub:
     def __init__(self, users):
         self.users, self.repos, self.storage = users, {}, {}
         self.log, self.tokens_seen_by_storage = [], []  # (method, path, bytes of the body)
-        self.cut_uploads, self.refuse_uploads = 0, False
+        self.cut_uploads, self.refuse_uploads, self.replaced = 0, False, {}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.hub = self
         port = self.server.server_port
@@ -209,6 +210,11 @@ class Handler(BaseHTTPRequestHandler):
         repo = self.repo(kind, repo_id)
         return {"id": repo_id, "sha": repo.resolve(revision or "main"), "private": repo.private, "tags": []}
 
+    @route("GET", f"{API}/auth-check/write")
+    def may_write(self, kind, repo_id):
+        self.repo(kind, repo_id, write=True)
+        return {}
+
     @route("GET", f"{API}/refs")
     def refs(self, kind, repo_id):
         found = {ref: oid for ref, oid in self.repo(kind, repo_id).refs.items() if ref.startswith("refs/tags/")}
@@ -241,7 +247,7 @@ class Handler(BaseHTTPRequestHandler):
     @route("GET HEAD", rf"{PAGE}/resolve/([^/]+)/(.+)")
     def download(self, prefix, repo_id, revision, path):
         repo = self.repo(prefix[:-2] if prefix else "model", repo_id)
-        content, headers = repo.files(revision).get(path), {"X-Repo-Commit": repo.resolve(revision)}
+        content, headers = self.hub.replaced.get(path, repo.files(revision).get(path)), {"X-Repo-Commit": repo.resolve(revision)}
         if content is None:
             raise HubError(404, "EntryNotFound", "Entry not found")
         if isinstance(content, bytes):

@@ -24,6 +24,7 @@ from benchmarks.render import committed
 from conflict_ner import demo
 from conflict_ner.corpus import read_documents
 from conflict_ner.demo import LONGEST, Page
+from conflict_ner.model_folder import open_model
 from conflict_ner.runs import write_json
 from conflict_ner.showcase import facts_of, sample_articles
 from conflict_ner.space import SERVING, build_space
@@ -39,8 +40,9 @@ def folder(wild_model, tmp_path_factory):
     """A model that finds something everywhere, with the records of a real one."""
     copy = tmp_path_factory.mktemp("demo") / "tiny <b>model"
     shutil.copytree(wild_model("bert"), copy)
-    for record in ("metrics.json", "run.json"):
-        write_json(copy / record, committed(f"models/conflict-minilm/{record}"))
+    write_json(copy / "run.json", committed("models/conflict-minilm/run.json"))
+    speaks = {"weights_sha256": open_model(copy).weights_sha256}
+    write_json(copy / "metrics.json", committed("models/conflict-minilm/metrics.json") | speaks)
     return copy
 
 
@@ -112,6 +114,7 @@ def test_facts_are_those_of_the_records(page, folder, wild_model):
     assert page.facts.headline.startswith(f"F1 {metrics['strict']['micro']['f1']:.3f} (")
     assert "where" in page.facts.definitions["LOCATION"]
     assert "tiny &lt;b&gt;model" in demo.introduction(page.facts)
+    assert "<h1>Actors, weapons and locations in reports on armed conflict</h1>" in demo.introduction(page.facts)
     bare = facts_of(Tagger.from_pretrained(wild_model("bert")).model)
     assert (bare.headline, set(bare.definitions.values())) == (None, {""})
 
@@ -122,14 +125,33 @@ def test_a_model_scored_on_what_it_learnt_says_so(folder, tmp_path):
     metrics = json.loads((copy / "metrics.json").read_text())
     (copy / "metrics.json").write_text(json.dumps({**metrics, "documents_learnt": 3}))
     assert facts_of(Tagger.from_pretrained(copy).model).headline.endswith("3 of which it was trained on")
-    (copy / "metrics.json").write_text('{"strict": []}')
+    (copy / "metrics.json").write_text(json.dumps({**metrics, "strict": []}))
     assert facts_of(Tagger.from_pretrained(copy).model).headline is None
+
+
+def test_a_score_of_other_weights_is_not_shown(folder, tmp_path):
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    (copy / "model.safetensors").write_bytes((copy / "model.safetensors").read_bytes() + b"\0")
+    assert facts_of(open_model(copy)).headline is None
+
+
+def test_a_model_of_other_text_is_called_by_its_labels(folder, tmp_path):
+    copy = tmp_path / "people"
+    shutil.copytree(folder, copy)
+    run = json.loads((copy / "run.json").read_text())
+    write_json(copy / "run.json", run | {"settings": {"train_data": ["data/people"]}})
+    config = (copy / "config.json").read_text().replace("ACTOR", "PERSON").replace("WEAPON", "TITLE")
+    (copy / "config.json").write_text(config)
+    head = demo.introduction(facts_of(open_model(copy)))
+    assert "<h1>PERSON, LOCATION, TITLE in text</h1>" in head
+    assert "armed conflict" not in head
 
 
 def test_without_gradio_one_sentence_says_how_to_get_it(monkeypatch, capsys, folder):
     monkeypatch.setattr(demo.importlib.util, "find_spec", lambda name: None)
     assert demo.main([str(folder)]) == 2
-    assert "pip install 'conflict-ner[demo]'" in capsys.readouterr().err
+    assert "pip install -e '.[demo]'" in capsys.readouterr().err
 
 
 def test_the_demo_imports_nothing_that_a_space_does_not_install():

@@ -58,7 +58,7 @@ LIGHT = {
     "windows": {"errors"},
     "model_folder": {"errors", "labels", "runs", "windows"},
     "onnx_backend": {"errors", "model_folder", "runs"},
-    "showcase": {"corpus", "documents", "errors", "model_folder", "runs", "scoring", "outputs"},
+    "showcase": {"card_metadata", "corpus", "documents", "errors", "model_folder", "runs", "scoring", "outputs"},
 }
 HEAVY = {
     "alignment": {"documents", "labels", "windows"},
@@ -105,6 +105,8 @@ HEAVY = {
         ),
     },
     "release": {
+        "config",
+        "experiment",
         "corpus",
         "corpus.__main__",
         "corpus.export",
@@ -118,7 +120,7 @@ HEAVY = {
     },
     "hub": {"errors", "runs"},
     "readback": {"errors", "tagger"},
-    "publication": {"card_metadata", "space", "conflict_ner", "hub", "readback", "release", "runs"},
+    "publication": {"card_metadata", "space", "conflict_ner", "errors", "hub", "readback", "release", "runs"},
     "sources": {"corpus", "documents", "errors", "predictions", "scoring", "tagger"},
     "demo": {"colours", "errors", "outputs", "showcase", "tagger"},
     "space": {"colours", "errors", "model_folder", "runs", "showcase", "tagger", "webpage"},

@@ -16,15 +16,17 @@ CLIENT = """
 import json, os, sys
 from pathlib import Path
 from conflict_ner.errors import InputError
-from conflict_ner.hub import Repository, check_token, publish_folder, tag_version
+from conflict_ner.hub import Repository, check_token, make_ready, publish_folder, stale_files, tag_version
 for line in sys.stdin:
     asked = json.loads(line)
     os.environ["HF_TOKEN"] = asked.pop("token")
     folder, owned, tag = Path(asked.pop("folder")), asked.pop("owned"), asked.pop("tag")
     try:
         check_token()
-        commit = publish_folder(folder, Repository(**asked), "a message", owned)
-        answer = {"oid": commit.oid, "pr": commit.pr_url, "tagged": tag and tag_version(Repository(**asked), commit.oid, tag)}
+        repository = Repository(**asked)
+        make_ready(folder, repository)
+        commit = publish_folder(folder, repository, "a message", stale_files(folder, repository, owned))
+        answer = {"oid": commit.oid, "pr": commit.pr_url, "tagged": tag and tag_version(repository, commit.oid, tag)}
     except InputError as error:
         answer = {"error": str(error)}
     print(json.dumps(answer), flush=True)
@@ -93,11 +95,15 @@ def test_what_contradicts_the_new_files_goes_and_all_else_stays(hub, publish, fo
     publish(folder, "alice/kept")
     (folder / "LICENSE").write_text("by hand")
     (folder / "onnx" / "old.onnx").write_bytes(b"old")
+    (folder / "onnx" / "own").mkdir()
+    for own in ("onnx/own/model.onnx", "onnx/own/model-1.safetensors"):
+        (folder / own).write_bytes(b"of others")
     publish(folder, "alice/kept")
-    (folder / "LICENSE").unlink()
-    (folder / "onnx" / "old.onnx").unlink()
-    publish(folder, "alice/kept", owned=["onnx/*", "model*.safetensors"])
-    assert set(hub.repos["model", "alice/kept"].files()) == FILES | {"LICENSE"}
+    for gone in ("LICENSE", "onnx/old.onnx", "onnx/own/model.onnx", "onnx/own/model-1.safetensors"):
+        (folder / gone).unlink()
+    publish(folder, "alice/kept", owned=["onnx/*", "model*.safetensors", "*.safetensors"])
+    kept = {"LICENSE", "onnx/own/model.onnx", "onnx/own/model-1.safetensors"}
+    assert set(hub.repos["model", "alice/kept"].files()) == FILES | kept, "no pattern reaches into a folder"
 
 
 def test_a_published_tag_is_not_moved(hub, publish, folder):

@@ -5,7 +5,10 @@ import gzip
 import io
 import json
 import os
+import shutil
+import tempfile
 from itertools import pairwise
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,6 +18,8 @@ from pyarrow import parquet
 
 from conflict_ner.errors import InputError
 from conflict_ner.inputs import Reading, expand, read_rows, total_bytes
+from conflict_ner.job import Job
+from conflict_ner.model_folder import open_model
 from conflict_ner.tables import BadRow, Columns, Row
 
 TEXTS = st.lists(
@@ -36,12 +41,17 @@ def write_csv(path, rows):
         csv.writer(stream).writerows([("id", "other", "text"), *((key, "x,y", text) for key, text in rows)])
 
 
+def write_tsv(path, rows):
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, delimiter="\t").writerows([("id", "other", "text"), *((key, "x,y", text) for key, text in rows)])
+
+
 def write_parquet(path, rows):
     table = pa.table({"id": [key for key, _ in rows], "text": pa.array([text for _, text in rows], pa.large_string())})
     parquet.write_table(table, path, row_group_size=2)
 
 
-WRITERS = {"a.jsonl": write_jsonl, "a.JSONL.gz": write_gzip, "a.csv": write_csv, "a.parquet": write_parquet}
+WRITERS = {"a.jsonl": write_jsonl, "a.JSONL.gz": write_gzip, "a.csv": write_csv, "a.TSV": write_tsv, "a.parquet": write_parquet}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -146,7 +156,7 @@ def test_carriage_returns_alone_are_no_csv_line_ends(tmp_path):
     assert good.text == "good"
 
 
-@pytest.mark.parametrize("name", ["a.json", "a.TSV", "a.html", "a.xml.gz", "a.pdf", "a.docx"])
+@pytest.mark.parametrize("name", ["a.json", "a.html", "a.xml.gz", "a.pdf", "a.docx"])
 def test_what_is_no_prose_by_its_suffix_is_tagged_only_when_its_format_is_named(tmp_path, name):
     content = b'{"text": "x"}\n'
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
@@ -206,7 +216,7 @@ def test_files_that_break_or_are_no_text_leave_one_bad_row_and_the_next_is_read(
         "b.txt:2: holds a NUL",
         "c.txt:1: byte 0xf6",
         "d.parquet: is not a whole",
-        "e.csv:1: its header",
+        "e.csv:1: is no UTF-8 text; save the file as UTF-8",
         "f.jsonl.gz: cannot be read",
     ]
     for row, complaint in zip(bad, complaints, strict=True):
@@ -246,3 +256,133 @@ def test_folders_and_patterns_stand_for_their_files_in_name_order(tmp_path):
             (tmp_path / ".git/hidden.txt").unlink()
         with pytest.raises(InputError, match=complaint):
             expand([nothing])
+
+
+def test_a_cut_off_file_gives_the_rows_before_the_cut(tmp_path):
+    lines = b"".join(json.dumps({"id": str(number), "text": os.urandom(2000).hex()}).encode() + b"\n" for number in range(50))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines)[:40_000])
+    *good, bad = read(tmp_path / "a.jsonl.gz")
+    assert [row.id for row in good] == list(map(str, range(len(good))))
+    assert len(good) > 10
+    assert bad.of_file
+    assert "cannot be read to its end" in bad.error
+
+
+def test_a_column_that_is_there_twice_is_one_sentence(tmp_path):
+    (tmp_path / "a.csv").write_text("text,other,other,text\n1,2,3,4\n")
+    table = pa.Table.from_arrays([pa.array(["x"])] * 3, names=["text", "id", "id"])
+    parquet.write_table(table, tmp_path / "b.parquet")
+    twice, ids = read(tmp_path / "a.csv", tmp_path / "b.parquet")
+    assert twice.error == f"{tmp_path}/a.csv: has 2 columns 'text'; give each a name of its own"
+    assert "b.parquet: has 2 columns 'id'" in ids.error
+    (tmp_path / "c.csv").write_text("text,other,other\n1,2,3\n")
+    assert [row.text for row in read(tmp_path / "c.csv")] == ["1"]
+
+
+def test_parquet_ids_that_python_cannot_hold_are_bad_rows(tmp_path):
+    for name, kind in (("a", pa.timestamp("s")), ("b", pa.timestamp("s", "Mars/Olympus"))):
+        ids = pa.array([0, 400_000_000_000], pa.int64()).cast(kind)
+        parquet.write_table(pa.table({"text": ["x", "y"], "id": ids}), tmp_path / f"{name}.parquet")
+    *_, late = read(tmp_path / "a.parquet")
+    assert late.error.startswith(f"{tmp_path}/a.parquet: record 2: holds a value that cannot be written out (")
+    assert len(read(tmp_path / "b.parquet")) == 2
+    assert all("record" in row.error for row in read(tmp_path / "b.parquet"))
+
+
+def test_a_damaged_parquet_page_is_one_line(tmp_path):
+    write_parquet(tmp_path / "a.parquet", [(str(number), "text" * 100) for number in range(20)])
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    content[4:60] = bytes(56)
+    (tmp_path / "a.parquet").write_bytes(content)
+    *_, bad = read(tmp_path / "a.parquet")
+    assert "\n" not in bad.error
+
+
+def test_a_header_with_other_separators_says_what_to_do(tmp_path):
+    for name, header, mend in (
+        ("a.csv", "id;text", "separated by ';'; save it with commas"),
+        ("b.csv", "id\ttext", "separated by '\\t'; name it .tsv"),
+        ("c.tsv", "id,text", "separated by ','; name it .csv"),
+    ):
+        (tmp_path / name).write_text(header + "\n1\n")
+        (bad,) = read(tmp_path / name)
+        assert f"{name}:1: its fields are {mend}" in bad.error
+    (tmp_path / "d.csv").write_text('"text; translated"\nx\n')
+    assert [row.text for row in read(tmp_path / "d.csv", columns=Columns("text; translated"))] == ["x"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
+def test_a_csv_in_utf_16_is_said_to_be_no_utf_8(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes("id,text\r\n1,x\r\n".encode(encoding))
+    (bad,) = read(tmp_path / "a.csv")
+    assert bad.error == f"{tmp_path}/a.csv:1: is no UTF-8 text; save the file as UTF-8"
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mix").mkdir()
+    for name in ("mix/a.txt", "mix/b.txt"):
+        (tmp_path / name).write_text("")
+    assert expand(["./mix/b.txt", "mix", "mix/*.txt", f"{tmp_path}/mix/a.txt", "-", "-"]) == ["./mix/b.txt", "mix/a.txt", "-"]
+
+
+def test_earlier_outputs_are_read_only_when_they_are_named(tmp_path):
+    row = {"id": "1", "text": "x", "spans": [], "model": "m", "revision": None}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "b.jsonl.errors.jsonl").write_text('{"row": 1, "id": "1", "error": "bad"}\n')
+    parquet.write_table(pa.Table.from_pylist([row]), tmp_path / "c.parquet")
+    (tmp_path / "d.jsonl.gz").write_bytes(gzip.compress(json.dumps(row).encode()))
+    for name in (f"{tmp_path}", f"{tmp_path}/*"):
+        with pytest.raises(InputError, match="nothing but earlier outputs"):
+            expand([name])
+    for name, content in (("e.jsonl", '{"text": "x", "spans": []}'), ("f.jsonl", ""), ("g.jsonl", "[1]"), ("h.jsonl", "7")):
+        (tmp_path / name).write_text(content)
+    said = []
+    for name in (f"{tmp_path}", f"{tmp_path}/*"):
+        assert expand([name], (), said.append) == [f"{tmp_path}/{letter}.jsonl" for letter in "efgh"]
+        assert said.pop() == f"{name}: left out 4 earlier outputs\n"
+    assert expand([f"{tmp_path}/a.jsonl"], (), said.append) == [f"{tmp_path}/a.jsonl"]
+    assert not said
+
+
+def test_a_text_in_place_of_a_file_is_one_sentence():
+    with pytest.raises(InputError, match=r"^Rockets hit Rockets .*\.\.\.: cannot be read \(File name too long\); name a file") as told:
+        expand(["Rockets hit\n" * 100])
+    assert "\n" not in str(told.value)
+
+
+@pytest.fixture
+def locked():
+    """A folder that may be entered and not listed, and in it one that may not be entered; root, who may do all, is nobody meanwhile."""
+    folder = Path(tempfile.mkdtemp())
+    for name in ("inner", "open/shut"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "a.txt").write_text("x")
+        (folder / name).chmod(0)
+    (folder / "open" / "a.txt").write_text("x")
+    folder.chmod(0o311)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(user)
+    folder.chmod(0o700)
+    for name in ("inner", "open/shut"):
+        (folder / name).chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def test_what_may_not_be_read_is_said_to_be_so(locked):
+    for name in (locked, locked / "inner" / "a.txt", locked / "inner"):
+        with pytest.raises(InputError, match=r"cannot be read \(Permission denied\); name a file that can be read"):
+            expand([str(name)])
+    with pytest.raises(InputError, match=r"cannot be read \(Permission denied\); correct the path"):
+        open_model(locked / "inner" / "model")
+    with pytest.raises(InputError, match=r"cannot be read \(Permission denied\); name another --output"):
+        Job([], Reading(), locked / "inner" / "out", "jsonl", "m").check()
+
+
+def test_a_folder_in_a_folder_that_may_not_be_read_is_left_out_and_said(locked):
+    said = []
+    assert expand([str(locked / "open")], (), said.append) == [f"{locked}/open/a.txt"]
+    assert said == [f"{locked}/open: left out 1 unreadable folder\n"]

@@ -149,6 +149,24 @@ def test_metadata_is_what_the_hub_expects():
     assert {m["type"]: m["value"] for m in result["metrics"]} == {"precision": 0.811, "recall": 0.722, "f1": 0.7639}
 
 
+def test_an_encoder_of_a_local_folder_is_no_model_of_the_hub():
+    run = {**RUN, "encoder": {"name": "/home/me/enc", "revision": None, "origin": "folder /home/me/enc"}}
+    metadata, _ = split_card(card := render_card(METRICS, run))
+    assert "base_model" not in metadata
+    assert "/home/me" not in card
+
+
+def test_data_that_choices_were_made_on_is_no_test_data():
+    others = {"data/re3d/dev.json": OTHER, "data/articles": OTHER}
+    metadata, body = split_card(render_card({**METRICS, "others": others}, RUN))
+    assert [result["dataset"]["split"] for result in metadata["model-index"][0]["results"]] == ["test", "dev", "test"]
+    assert re.search(r"data/re3d/dev.json`\), \*\*used for choices\*\*", body)
+
+
+def test_a_card_for_other_labels_speaks_of_no_war():
+    assert not re.search("warship|missile|armed", render_card(METRICS, RUN))
+
+
 def test_metadata_parses_with_the_hubs_own_reader(tmp_path):
     from huggingface_hub import ModelCard
 
@@ -355,7 +373,7 @@ def test_an_interval_over_a_handful_of_documents_is_not_shown():
 def test_a_record_without_a_field_or_cut_off_is_one_sentence(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps({"model": "x"}))
     (tmp_path / "run.json").write_text(json.dumps(RUN))
-    with pytest.raises(InputError, match="lacks the field 'strict'"):
+    with pytest.raises(InputError, match="lacks the field 'data'"):
         write_card(tmp_path)
     (tmp_path / "run.json").write_text('{"a": ')
     with pytest.raises(InputError, match=r"run.json:1: not valid JSON"):

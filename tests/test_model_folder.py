@@ -75,6 +75,8 @@ def test_what_is_no_classifier_and_what_is_not_there_is_refused(folder, tiny_enc
         open_model(tiny_encoder("bert"))
     with pytest.raises(InputError, match="no such folder.*train the model first"):
         open_model(tmp_path / "absent")
+    with pytest.raises(InputError, match=r"cannot be read \(File name too long\); correct the path"):
+        open_model("x" * 300)
     with pytest.raises(InputError, match="no model of that id could be fetched"):
         open_model("nobody/nothing-here")
     with pytest.raises(InputError, match="has no revisions"):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conflict_ner import Tagger, onnx_backend
+from conflict_ner import Tagger, onnx_backend, quantization
 from conflict_ner import tagger as tagger_module
 from conflict_ner.errors import InputError
 from conflict_ner.export import TOLERANCE, export, main
@@ -98,6 +98,14 @@ def test_the_record_says_what_was_exported_from_what(exported):
     assert not list(exported.glob("onnx-part-*"))
 
 
+def test_an_int8_copy_that_is_none_any_more_is_not_written(model, monkeypatch):
+    before = (model / "onnx/export.json").read_bytes()
+    monkeypatch.setattr(quantization, "LARGEST_WEIGHT", 0.5)  # all weights become 0
+    with pytest.raises(InputError, match="int8 gives only .* use --backend torch or onnx-fp32"):
+        export(model)
+    assert (model / "onnx/export.json").read_bytes() == before, "an earlier export stays"
+
+
 def test_an_export_of_other_weights_is_refused(model):
     weights = model / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
@@ -133,7 +141,7 @@ def test_a_graph_that_gives_other_logits_does_not_replace_a_good_one(model, monk
 def test_without_its_packages_the_export_says_what_to_install(model, monkeypatch, capsys):
     monkeypatch.setattr("conflict_ner.export.importlib.util.find_spec", lambda name: None)
     assert main([str(model)]) == 2
-    assert "pip install 'conflict-ner[onnx]'" in capsys.readouterr().err
+    assert "pip install -e '.[onnx]'" in capsys.readouterr().err
 
 
 def test_the_command_line_says_what_it_wrote(model, capsys):

@@ -1,5 +1,6 @@
 """publish.py as a user calls it, to a Hub on this machine; every reason not to publish is one sentence and exit code 2."""
 
+import hashlib
 import json
 import os
 import re
@@ -17,19 +18,20 @@ from conflict_ner.corpus.jsonl import spans_from_rows
 from conflict_ner.errors import InputError
 from conflict_ner.export import TOLERANCE
 from conflict_ner.readback import check_same, entities, load_back
-from conflict_ner.release import stage_model
+from conflict_ner.release import SECRETS, stage_model
 from tests.conftest import ALICE, DEV, TRAIN
+from tests.hub_server import Repo
 
 # What a stranger does, with nothing but the packages and an id.
 STRANGER = """
 import json, sys
 from transformers import pipeline
-from datasets import load_dataset
-model, data, texts = json.load(sys.stdin)
+model, snippet, texts = json.load(sys.stdin)
 tagger = pipeline("token-classification", model=model, aggregation_strategy="simple")
 found = [[[e["start"], e["end"], e["entity_group"]] for e in tagger(text)] for text in texts]
-rows = {split: [[r["id"], r["text"], r["spans"]] for r in rows] for split, rows in load_dataset(data).items()}
-print(json.dumps([found, rows]))
+exec(snippet)
+rows = {split: [[r["id"], r["text"], r["spans"]] for r in rows] for split, rows in corpus.items()}
+print(json.dumps([found, rows, corpus["test"].column_names]))
 """
 PUBLISHED = {"README.md", "config.json", "config.yaml", "metrics.json", "model.safetensors", "onnx/export.json", "onnx/model.onnx"}
 PUBLISHED |= {"onnx/model_int8.onnx", "plots/confusion.png", "plots/reliability.png", "report.html", "run.json"}
@@ -68,12 +70,17 @@ def test_what_was_published_can_be_loaded_by_its_id(finished, hub, hub_environme
     texts = [document.text for document in [*TRAIN, *DEV]]
     expected = entities(finished, texts)
     assert sum(map(len, expected["torch"])) > 5
-    asked = json.dumps(["alice/tiny", "alice/corpus", texts])
+    card = hub.repos["dataset", "alice/corpus"].files()["README.md"].decode()
+    snippet = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    assert 'load_dataset("alice/corpus")' in snippet
+    asked = json.dumps(["alice/tiny", snippet, texts])
     nobody = {name: value for name, value in hub_environment.items() if name != "HF_TOKEN"} | {"HF_HOME": str(tmp_path)}
     stranger = subprocess.run([sys.executable, "-c", STRANGER], input=asked, capture_output=True, text=True, env=nobody, cwd=tmp_path)
     assert stranger.returncode == 0, stranger.stderr
-    found, rows = json.loads(stranger.stdout.splitlines()[-1])
+    found, rows, columns = json.loads(stranger.stdout.splitlines()[-1])
     assert found == expected["pipeline"]
+    described = [line.rpartition("`: ")[0] for line in card.splitlines() if line.startswith("- `")]
+    assert set(re.findall(r"\w+", " ".join(described))) >= set(columns), "the card says what each column holds"
     for split, name in (("train", "train"), ("dev", "validation"), ("test", "test")):
         corpus = [(document.id, document.text, document.spans) for document in read_documents(f"data/conflict/{split}")]
         assert [(i, text, tuple(spans_from_rows(spans))) for i, text, spans in rows[name]] == corpus
@@ -90,6 +97,59 @@ def test_a_private_pull_request_is_loaded_back_too_and_not_tagged(finished, hub,
     assert set(repo.files()) == {".gitattributes"}
     assert set(repo.files("refs/pr/1")) == PUBLISHED | {".gitattributes"}
     assert not [ref for ref in repo.refs if "tags" in ref]
+
+
+@pytest.mark.slow
+def test_a_model_that_comes_back_another_is_not_tagged_until_it_is_the_same(finished, hub, hub_environment):
+    swapped = (finished / "config.json").read_text().replace("ACTOR", "?").replace("WEAPON", "ACTOR").replace("?", "WEAPON")
+    hub.replaced["config.json"] = swapped.encode()
+    done = run_script(hub_environment, finished, "alice/other")
+    hub.replaced.clear()
+    assert done.returncode == 2
+    assert "finds other entities than its folder (torch, onnx-fp32, onnx, pipeline); it is not tagged, publish again" in done.stderr
+    assert done.stderr.count("\n") == 1
+    repo = hub.repos["model", "alice/other"]
+    assert not [ref for ref in repo.refs if "tags" in ref]
+    hub.uploaded()
+    again = run_script(hub_environment, finished, "alice/other")
+    assert again.returncode == 0, again.stderr
+    assert hub.uploaded() == 0
+    assert repo.resolve(f"v{__version__}") == repo.resolve("main")
+
+
+@pytest.mark.slow
+def test_what_will_be_deleted_is_listed_and_is_never_a_file_of_others(finished, hub, hub_environment):
+    repo = hub.repos["model", "alice/left"] = Repo(private=False)
+    stale = {"plots/learning-curve.png", "onnx/model.onnx", "evidence.json", "model-00001-of-00002.safetensors", "old.yaml"}
+    own = {"plots/mine.png", "onnx/model_fp16.onnx", "adapter.safetensors", "ci/config.yaml", "LICENSE", "demo/report.html"}
+    repo.commit("main", dict.fromkeys(stale | own, b"of before"))
+    done = run_script(hub_environment, finished, "alice/left", "--dry_run")
+    assert done.returncode == 0, done.stderr
+    listed = re.findall(r"^ +deleted  (.*)$", done.stdout, re.MULTILINE)
+    assert set(listed) == stale - PUBLISHED
+    assert set(repo.files()) == stale | own
+    done = run_script(hub_environment, finished, "alice/new", "--dry_run")
+    assert done.returncode == 0, done.stderr
+    assert "deleted" not in done.stdout
+    assert ("model", "alice/new") not in hub.repos
+
+
+@pytest.mark.slow
+def test_every_repository_is_checked_before_anything_is_sent(finished, hub, hub_environment):
+    hub.repos["dataset", "bob/data"] = Repo(private=False)
+    done = run_script(hub_environment, finished, "alice/first", "--dataset", "bob/data")
+    assert done.returncode == 2
+    assert "bob/data: the token may not write there" in done.stderr
+    assert set(hub.repos["model", "alice/first"].files()) == {".gitattributes"}
+
+
+def test_an_interrupt_is_one_sentence(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publish, "publish", interrupted)
+    assert publish.main([os.devnull, "alice/tiny"]) == 130
+    assert capsys.readouterr().err == "interrupted; run the same command again, what is already there is not sent again\n"
 
 
 @pytest.mark.slow
@@ -117,10 +177,12 @@ def test_a_dry_run_shows_files_sizes_and_card_and_needs_no_hub(finished, capsys)
     assert publish.main([str(finished), "alice/tiny", "--dataset", "alice/corpus", "--dry_run"]) == 0
     shown = capsys.readouterr().out
     listing, card, *_ = shown.split("\n\n", 1)
-    sizes = {line.split()[1]: int(line.split()[0].replace(",", "")) for line in listing.splitlines()[1:]}
+    head, *files, unknown = listing.splitlines()
+    assert unknown.startswith("not known what of an earlier publication would be deleted: alice/tiny: ")
+    sizes = {line.split()[1]: int(line.split()[0].replace(",", "")) for line in files}
     assert set(sizes) == PUBLISHED
     assert sizes["model.safetensors"] == (finished / "model.safetensors").stat().st_size
-    assert f"model alice/tiny: {len(sizes)} files, {sum(sizes.values()):,} bytes" in listing
+    assert f"model alice/tiny: {len(sizes)} files, {sum(sizes.values()):,} bytes" in head
     assert card.startswith("---\nlicense: apache-2.0\n")
     assert '"token-classification", model="alice/tiny"' in card
     assert 'Tagger.from_pretrained("alice/tiny")' in card
@@ -222,13 +284,33 @@ def test_a_card_with_an_empty_section_is_refused(model, capsys, monkeypatch, tmp
 
 
 # Put together here, so that no file of the project looks like one.
-@pytest.mark.parametrize("secret", [ALICE, "ghp_" + "a1B2" * 9, "AKIA" + "ABCD" * 4, "-----BEGIN RSA " + "PRIVATE KEY-----"])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        ALICE,
+        "hf_" + "oauth_" + "a1B2" * 5 + "." + "c3D4" * 5,
+        "ghp_" + "a1B2" * 9,
+        "AKIA" + "ABCD" * 4,
+        "AIza" + "a1B2-" * 7,
+        "xoxb" + "-12345" * 4,
+        "sk-" + "a1B2" * 8,
+        "sk-" + "ant-api03-" + "a1-B2_" * 9,
+        "sk-" + "svcacct-" + "a1-B2_" * 9,
+        "-----BEGIN RSA " + "PRIVATE KEY-----",
+        "-----BEGIN PGP " + "PRIVATE KEY BLOCK-----",
+    ],
+)
 def test_what_looks_like_a_secret_is_refused_and_not_repeated(model, capsys, secret):
     with (model / "report.html").open("a") as file:
         file.write(f"<!-- {secret} -->")
     error = refused(capsys, model)
     assert "report.html: what begins at byte " in error
     assert secret not in error
+
+
+@pytest.mark.parametrize("text", ["the task-" + "force-" * 9, "-risk-" + "assessment-" * 4, "desk-" + "a1B2" * 9])
+def test_words_with_hyphens_are_no_secrets(text):
+    assert not [what for what, pattern in SECRETS.items() if re.search(pattern, text.encode())]
 
 
 def test_a_file_of_no_sensible_size_is_refused(model, capsys):
@@ -261,11 +343,41 @@ def test_a_licence_is_found_in_the_data_themselves(model, capsys, tmp_path):
 
 
 def test_a_page_with_texts_of_others_stays_here(model, capsys):
-    metrics = json.loads((model / "metrics.json").read_text())
-    metrics["data"]["path"] = "data/articles"
-    (model / "metrics.json").write_text(json.dumps(metrics))
+    text = "Rockets hit Port Azur."
+    (model / "1.txt").write_text(text)
+    row = {"id": "1", "text_file": "1.txt", "sha256": hashlib.sha256(text.encode()).hexdigest(), "spans": []}
+    (model / "spans.json").write_text(json.dumps(row))
+    measured_on(model, model / "spans.json")
+    run = json.loads((model / "run.json").read_text())
+    edit(model / "run.json", settings=run["settings"] | {"text_folders": [str(model)]})
     assert publish.main([str(model), "alice/tiny", "--dry_run"]) == 0
     assert "report.html" not in capsys.readouterr().out
+
+
+def measured_on(model, path):
+    metrics = json.loads((model / "metrics.json").read_text())
+    edit(model / "metrics.json", data=metrics["data"] | {"path": str(path)})
+
+
+def test_without_the_test_texts_not_even_a_dry_run_passes(model, capsys, tmp_path):
+    measured_on(model, tmp_path / "none.md")
+    assert "none.md" in refused(capsys, model)
+
+
+def test_a_config_that_the_run_did_not_have_stays_here(model, capsys, tmp_path):
+    run, config = json.loads((model / "run.json").read_text()), tmp_path / "tiny.yaml"
+    edit(model / "run.json", config=str(config))
+    for more, said in (
+        ("output_dir: elsewhere\nseed: 7\n", ""),
+        ("weight_decay: 0.5\n", f"left out: {config} (the run had another weight_decay)\n"),
+        ("no_such_key: 1\n", f"left out: {config} ({config}:"),
+    ):
+        lines = Path(run["config"]).read_text().replace("output_dir", "#")
+        config.write_text(lines + more + ("" if "output_dir" in more else "output_dir: elsewhere\n"))
+        assert publish.main([str(model), "alice/tiny", "--dry_run"]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith(said)
+        assert ("  tiny.yaml\n" in out) == (not said)
 
 
 def test_ids_are_checked_before_anything_else(capsys):

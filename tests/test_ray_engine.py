@@ -150,7 +150,7 @@ def test_faults_of_the_cluster_and_on_its_workers_are_one_sentence(cluster, mode
     (tmp_path / "a.txt").write_text(SAMPLE[0])
     command = ["--model", str(model), str(tmp_path / "a.txt"), "--output", str(tmp_path / "out"), "--engine", "ray"]
     assert tag.main([*command, "--workers", "2"]) == 2
-    assert "there is room for 1 workers of 2 cores each" in capsys.readouterr().err
+    assert "there is room for 1 worker of 2 cores each" in capsys.readouterr().err
     assert tag.main([*command, "--backend", "onnx", "--device", "cuda"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: device 'cuda': ONNX models run on the CPU here")
@@ -166,7 +166,7 @@ def test_a_command_joins_the_cluster_it_is_told_of_or_starts_one_that_ends_with_
     environment = {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address if joined else "", "MARK": str(tmp_path)}
     ended = subprocess.run([*command, "--workers", "1"], env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert f"{tmp_path / 'out'}: 1 rows in 1 parts\n" in ended.stderr
+    assert f"{tmp_path / 'out'}: 1 row in 1 part\n" in ended.stderr
     assert ended.stderr.count("\n") <= 2, ended.stderr  # Ray itself says one thing
     assert [row["text"] for row in rows_of(tmp_path / "out")] == [SAMPLE[0]]
     assert ray.cluster_resources()["CPU"] == 2
@@ -217,19 +217,20 @@ def test_without_ray_there_is_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "conflict_ner.ray_engine")
     assert tag.main(["--model", "m", "--engine", "ray", str(tmp_path / "a.txt"), "--output", str(tmp_path / "out")]) == 2
-    assert capsys.readouterr().err == (
-        "error: --engine ray: ray is not installed; pip install 'conflict-ner[ray]', or leave --engine away\n"
-    )
+    assert capsys.readouterr().err == ("error: --engine ray: ray is not installed; pip install -e '.[ray]', or leave --engine away\n")
 
 
-def test_a_part_that_is_written_twice_is_there_once(tmp_path):
+def test_a_part_that_is_written_twice_is_there_once(tmp_path, capsys):
     folder = tmp_path / "out.unfinished"
     folder.mkdir()
     parts = ray_work.Parts(folder, Job([], Reading(), tmp_path / "out", "jsonl", "m"))
-    block = pa.table({"line": ['{"id": "a"}', '{"id": "b", "error": "bad"}'], "good": [True, False]})
+    block = pa.table({"line": ['{"id": "a"}', '{"id": "b", "error": "bad"}'], "good": [True, False], "lost": ["", "bad"]})
     written = [parts.write([block], SimpleNamespace(task_idx=3)) for _ in range(2)]
     (folder / ".of-a-killed-worker").write_text('{"id": ')
     assert ray_engine._finish(tmp_path / "out", written[1:]) == 0
+    out = tmp_path / "out"
+    said = f"left out: bad\n{out}: 1 row in 1 part; 1 file was left out or cut short, {out}.errors.jsonl says why\n"
+    assert capsys.readouterr().err == said
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["part-000003.jsonl"]
     assert rows_of(tmp_path / "out") == [{"id": "a"}]
     assert errors_of(tmp_path / "out") == [("b", "bad")]
@@ -239,7 +240,7 @@ def test_when_nothing_can_be_tagged_that_is_the_error_and_an_empty_input_is_an_e
     unfinished = tmp_path / "out.unfinished"
     unfinished.mkdir()
     (unfinished / "errors-000000.jsonl").write_text('{"id": "b", "error": "bad"}\n')
-    with pytest.raises(InputError, match="none of the 1 rows could be tagged"):
+    with pytest.raises(InputError, match="nothing could be tagged, 1 row was left out; .*.errors.jsonl says why"):
         ray_engine._finish(tmp_path / "out", [ray_work.Written(0, 0, 1)])
     assert [path.name for path in tmp_path.iterdir()] == ["out.errors.jsonl"]
     unfinished.mkdir()

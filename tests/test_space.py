@@ -3,12 +3,14 @@
 import importlib.metadata
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 
 from benchmarks.render import committed
 from conflict_ner import space
+from conflict_ner.model_folder import open_model
 from conflict_ner.runs import write_json
 from conflict_ner.showcase import sample_articles
 from conflict_ner.space import build_space, render_page
@@ -22,7 +24,8 @@ def folder(wild_model, tmp_path_factory):
     copy = tmp_path_factory.mktemp("space") / "R&D <b>"
     shutil.copytree(wild_model("bert"), copy)
     (copy / "report.html").write_text("<!doctype html><title>Report</title>")
-    write_json(copy / "metrics.json", committed("models/conflict-minilm/metrics.json"))
+    speaks = {"weights_sha256": open_model(copy).weights_sha256}
+    write_json(copy / "metrics.json", committed("models/conflict-minilm/metrics.json") | speaks)
     return copy
 
 
@@ -55,6 +58,22 @@ def test_a_published_model_is_linked_from_page_and_card(folder, tmp_path):
     assert "[someone/tiny](https://huggingface.co/someone/tiny)" in (made / "README.md").read_text()
     page = (made / "index.html").read_text()
     assert re.findall(r"""href=["'](?!#|data:|report\.html)([^"']+)""", page) == ["https://huggingface.co/someone/tiny"]
+
+
+def test_a_space_says_what_its_model_marks_and_has_its_licence(folder, tmp_path):
+    other, ours = (Path(shutil.copytree(folder, tmp_path / name)) for name in ("other", "ours"))
+    write_json(other / "run.json", {"license": "cc-by-nc-3.0", "settings": {"train_data": ["data/re3d/train.json"]}})
+    write_json(ours / "run.json", committed("models/conflict-minilm/run.json"))
+    for model, title, name, licence in (
+        (other, "ACTOR, LOCATION, WEAPON in text", "other", "cc-by-nc-3.0"),
+        (ours, "Actors, weapons and locations in reports on armed conflict", "Conflict NER", "apache-2.0"),
+    ):
+        made = build_space("static", model, tmp_path / f"space of {name}")
+        assert {"title": name, "license": licence}.items() <= header(made / "README.md").items()
+        assert f"# {title}\n" in (made / "README.md").read_text()
+        assert f"<h1>{title}</h1>" in (made / "index.html").read_text()
+        assert f"Model: {licence}." in (made / "README.md").read_text()
+    assert "license" not in header(build_space("static", folder, tmp_path / "bare") / "README.md"), "none is known"
 
 
 def test_every_span_is_marked_with_its_score(static, folder):

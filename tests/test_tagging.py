@@ -22,6 +22,7 @@ import tag
 from conflict_ner import tagging
 from conflict_ner.documents import Span
 from conflict_ner.errors import InputError, exit_2_on_bad_input
+from conflict_ner.job import planned
 from conflict_ner.journal import Journal
 from conflict_ner.labels import LabelSet
 from conflict_ner.tables import BadRow, Row
@@ -39,7 +40,7 @@ def capitals(batches):
 
 @exit_2_on_bad_input
 def run(*arguments, engine=capitals, stop=None):
-    job = tag.planned(tag.parse(["--model", "m", *map(str, arguments)]))
+    job = planned(tag.parse(["--model", "m", *map(str, arguments)]))
     return tagging.run(job, engine, LABELS.names, stop or Event())
 
 
@@ -143,7 +144,9 @@ def test_what_is_finished_is_kept_until_its_successor_is(rows, tmp_path, capsys)
     assert "add --resume" in refused(capsys, rows, "--output", out)
     assert run(rows, "--output", out, "--resume") == 0
     assert len(jsonl(out)) == 8
-    assert "is complete" in (run(rows, "--output", out, "--resume"), capsys.readouterr().err)[1]
+    assert run(rows, "--output", out, "--resume") == 0
+    done = f"{out}: was finished by an earlier run, nothing was read now; for new input or other options name another --output\n"
+    assert capsys.readouterr().err.endswith(done)
     assert run(rows, "--output", out) == 0, "a finished output may be made anew"
 
 
@@ -247,11 +250,16 @@ def test_a_run_with_its_output_among_the_inputs_can_be_resumed(tmp_path, form, p
         run(*command, engine=dying(2))
     (inputs / "a.jsonl.journal.new").write_text("{")
     assert run(*command, "--resume") == 0
-    assert "7 rows; 1 rows were left out" in capsys.readouterr().err
+    assert "7 rows; 1 file was left out or cut short, " in capsys.readouterr().err
     assert run(*command, "--resume") == 0
-    assert "is complete" in capsys.readouterr().err
-    taken = "name an empty or new folder" if form == "brat" else "is an input"
-    assert taken in refused(capsys, *command), "without --resume it may be somebody's text"
+    assert "nothing was read now" in capsys.readouterr().err
+    if form == "brat":
+        assert "name an empty or new folder" in refused(capsys, *command)
+    else:
+        assert run(*command) == 0, "an earlier output is made anew"
+        assert "left out 1 earlier output" in capsys.readouterr().err
+        (inputs / "a.jsonl").write_text('{"text": "x"}\n')
+        assert "is an input" in refused(capsys, *command), "without --resume it is somebody's text"
     assert "is an input" in refused(capsys, inputs / "a.jsonl.errors.jsonl", "--output", inputs / "a.jsonl", "--resume")
 
 
@@ -276,7 +284,7 @@ def test_an_interrupt_ends_the_run_behind_the_batch_at_hand(rows, tmp_path, caps
 
     out = ["--output", tmp_path / "out.jsonl"]
     assert run(rows, *out, engine=interrupted, stop=stop) == 130
-    assert f"6 rows are kept in {tmp_path}/out.jsonl.part; the same command with --resume goes on" in capsys.readouterr().err
+    assert f"{tmp_path}/out.jsonl.part keeps 6 rows; the same command with --resume goes on" in capsys.readouterr().err
     assert run(rows, *out, "--resume") == 0
     assert [row["id"] for row in jsonl(tmp_path / "out.jsonl")] == list("02345689")
 
@@ -287,9 +295,11 @@ def test_when_nothing_can_be_tagged_that_is_the_error(tmp_path, capsys):
     out = ["--output", tmp_path / "made/out.jsonl"]
     assert "a.txt:1: holds a NUL byte" in refused(capsys, tmp_path / "a.txt")
     assert "a.txt:1: holds a NUL byte" in refused(capsys, tmp_path / "a.txt", *out)
-    assert "none of the 2 rows could be tagged" in refused(capsys, tmp_path / "a.txt", tmp_path / "b.txt", *out)
+    assert run(tmp_path / "a.txt", tmp_path / "b.txt", *out) == 2
+    assert "error: nothing could be tagged, see " in capsys.readouterr().err
     assert run(tmp_path / "?.txt") == 2
-    assert capsys.readouterr().err.count("\n") == 3
+    assert "nothing could be tagged, 2 files were left out or cut short; mend" in (error := capsys.readouterr().err)
+    assert error.count("\n") == 3
     assert files(tmp_path / "made") == ["out.jsonl.errors.jsonl"]
 
 
@@ -300,9 +310,29 @@ def test_a_bad_file_among_others_is_told_and_the_others_are_tagged(tmp_path, cap
     shown = capsys.readouterr()
     assert [[span["text"] for span in json.loads(line)["spans"]] for line in shown.out.splitlines()] == [["Army"], ["Navy"]]
     assert "text" not in json.loads(shown.out.splitlines()[0])
-    assert (
-        shown.err == f"left out: {tmp_path}/b.txt:1: holds a NUL byte, so it is no text; name plain-text files\n1 of 3 rows were left out\n"
-    )
+    said = f"left out: {tmp_path}/b.txt:1: holds a NUL byte, so it is no text; name plain-text files\n"
+    assert shown.err == said + "2 rows; 1 file was left out or cut short\n"
+
+
+def test_a_lost_file_is_told_at_once_and_counted_apart(rows, tmp_path, capsys):
+    out = tmp_path / "out.jsonl"
+    (tmp_path / "wrong.csv").write_text("body\nx\n")
+    (tmp_path / "more.csv").write_text("text\nx,y\nArmy\n")
+    command = [rows, tmp_path / "wrong.csv", tmp_path / "more.csv", "--output", out]
+    closing = f"{out}: 9 rows; 1 file was left out or cut short, 3 rows were left out, {out}.errors.jsonl says why\n"
+    assert run(*command) == 0
+    first, last = capsys.readouterr().err.splitlines(keepends=True)
+    assert first.startswith(f"left out: {tmp_path}/wrong.csv: has no column 'text'")
+    assert last == closing
+    with pytest.raises(Killed):
+        run(*command, engine=dying(4))
+    assert first in capsys.readouterr().err
+    assert run(*command, "--resume") == 0
+    assert capsys.readouterr().err == closing, "it was told, and is still counted"
+    assert run(rows, tmp_path / "more.csv", "--no_text") == 0
+    assert capsys.readouterr().err.endswith("\n9 rows; 3 rows were left out\n")
+    assert run(tmp_path / "more.csv", "--output", out) == 0
+    assert capsys.readouterr().err == f"{out}: 1 row; 1 row was left out, {out}.errors.jsonl says why\n"
 
 
 def test_commands_that_cannot_be_meant_are_refused_before_anything_is_written(rows, tmp_path, capsys):
@@ -314,6 +344,51 @@ def test_commands_that_cannot_be_meant_are_refused_before_anything_is_written(ro
     (tmp_path / "file").write_text("")
     assert "cannot be written" in refused(capsys, rows, "--output", tmp_path / "file" / "out.jsonl")
     assert files(tmp_path) == ["file", "rows.jsonl"]
+    for option in (("--workers", "2"), ("--address", "auto"), ("--cores_per_worker", "1")):
+        assert tag.main(["--model", "m", str(rows), *option]) == 2
+        assert capsys.readouterr().err == f"error: {option[0]}: is for --engine ray; add that, or leave it away\n"
+
+
+def test_an_output_is_a_file_and_links_to_one_stay(rows, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    for name in (tmp_path / "pipe", "/dev/null", "-"):
+        error = refused(capsys, rows, "--output", name)
+        assert f"--output {name}: is no file; name one, or leave --output away to write to standard output" in error
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real")
+    for _ in range(2):  # at first it points to nothing
+        assert run(rows, "--output", tmp_path / "link.csv") == 0
+        assert (tmp_path / "link.csv").is_symlink()
+        assert (tmp_path / "real").read_text().startswith("id,start")
+    capsys.readouterr()
+    (tmp_path / "in.jsonl").symlink_to(rows)
+    assert "is an input" in refused(capsys, tmp_path / "in.jsonl", "--output", rows)
+    assert "is an input" in refused(capsys, rows, "--output", tmp_path / "in.jsonl")
+
+
+@pytest.mark.parametrize("length", [250, 300])
+def test_names_that_are_too_long_are_one_sentence(rows, tmp_path, capsys, length):
+    assert "cannot be read (File name too long); name another --output" in refused(capsys, rows, "--output", tmp_path / ("x" * length))
+
+
+def test_an_interrupt_while_inputs_are_listed_is_one_sentence(tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tag, "planned", interrupted)
+    assert tag.main(["--model", "m", str(tmp_path)]) == 130
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_model_is_the_same_with_a_slash_behind_it():
+    assert [tag.parse(["--model", name]).model for name in ("build/m/", "build/m", "/")] == ["build/m", "build/m", "/"]
+
+
+def test_what_is_left_out_of_a_folder_is_told(tmp_path, capsys):
+    for name in ("a.txt", "b.HTML", "c.html", "d.md", "e", "f", "g", ".hidden"):
+        (tmp_path / name).write_text("Army")
+    assert run(tmp_path, "--no_text") == 0
+    assert capsys.readouterr().err == f"{tmp_path}: left out 3 unsuffixed files, 2 .html, 1 .md\n"
 
 
 DRIVER = [sys.executable, "-c", "import sys; from tests.test_tagging import run; sys.exit(run(*sys.argv[1:]))"]
@@ -388,7 +463,7 @@ def test_a_real_process_is_stopped_and_resumed(model, tmp_path, monkeypatch, sen
     done = json.loads(journal.read_text())["done"]["rows"]
     assert 0 < done < 6000
     assert not out.exists()
-    assert sent == signal.SIGKILL or f"interrupted: {done} rows are kept" in error
+    assert sent == signal.SIGKILL or f"out.jsonl.part keeps {done} rows" in error
     assert tag.main([*options, str(out), "--resume"]) == 0
     assert tag.main([*options, str(tmp_path / "whole.jsonl")]) == 0
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
