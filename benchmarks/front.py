@@ -145,8 +145,10 @@ def speed_short(speed: Mapping[str, Any]) -> str:
 
 
 def spread(found: Sequence[float]) -> str:
-    """Return a ratio's median and extremes."""
-    return f"{median(found):.1f} [{min(found):.1f}–{max(found):.1f}]" if found else ""
+    """Return a ratio's median, and its extremes where it was measured more than once."""
+    if len(found) < 2:
+        return "".join(f"{once:.1f}" for once in found)
+    return f"{median(found):.1f} [{min(found):.1f}–{max(found):.1f}]"
 
 
 def sentence_output(stored: Mapping[str, Any]) -> str:

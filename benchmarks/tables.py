@@ -77,7 +77,8 @@ def speed_table(result: dict[str, Any]) -> str:
                 rate / limit
                 for rate, limit in zip(row["rates"], ceilings.get(systems[row["name"]]["ceiling"], {}).get(kind, []), strict=False)
             ]
-            spread = [f"{median(ratios):.1f}", f"{min(ratios):.1f}–{max(ratios):.1f}"] if ratios else ["", ""]
+            extremes = f"{min(ratios):.1f}–{max(ratios):.1f}" if len(ratios) > 1 else ""
+            spread = [f"{median(ratios):.1f}" if ratios else "", extremes]
             rows.append([*first, *spread, f"{median(shares):.0%}" if shares else "", *last])
         sizes = ", ".join(f"{what} {size[what.replace('-', '_')]:,}" for what in ("documents", "characters", "sub-tokens"))
         title = f"**{KIND_NAMES[kind]}** ({sizes})"

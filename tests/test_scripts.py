@@ -194,10 +194,12 @@ def missing_text(capsys, run, tmp_path):
 
 def test_tag_prints_a_json_line_per_file_with_the_taggers_spans(run, tmp_path, capsys):
     text = "Two T-72B3 tanks\r\nwere seen near Port Azur. 🚀"
-    (tmp_path / "a.txt").write_bytes(text.encode())
-    assert tag.main(["--model", str(run), str(tmp_path / "a.txt"), str(tmp_path / "a.txt")]) == 0
+    files = [str(tmp_path / name) for name in ("b.txt", "a.txt")]
+    for file in files:
+        Path(file).write_bytes(text.encode())
+    assert tag.main(["--model", str(run), *files]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["id"] for row in rows] == [str(tmp_path / "a.txt")] * 2
+    assert [row["id"] for row in rows] == files
     assert rows[0]["text"] == text
     spans = [{key: row[key] for key in ("start", "end", "label")} for row in rows[0]["spans"]]
     assert spans_from_rows(spans) == Tagger.from_pretrained(run).tag([text])[0]
