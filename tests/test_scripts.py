@@ -194,12 +194,12 @@ def missing_text(capsys, run, tmp_path):
 
 def test_tag_prints_a_json_line_per_file_with_the_taggers_spans(run, tmp_path, capsys):
     text = "Two T-72B3 tanks\r\nwere seen near Port Azur. 🚀"
-    files = [str(tmp_path / name) for name in ("b.txt", "a.txt")]
+    files = [tmp_path / "b.txt", tmp_path / "a.txt"]
     for file in files:
-        Path(file).write_bytes(text.encode())
-    assert tag.main(["--model", str(run), *files]) == 0
+        file.write_bytes(text.encode())
+    assert tag.main(["--model", str(run), *map(str, files)]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["id"] for row in rows] == files
+    assert [row["id"] for row in rows] == [str(file) for file in files]
     assert rows[0]["text"] == text
     spans = [{key: row[key] for key in ("start", "end", "label")} for row in rows[0]["spans"]]
     assert spans_from_rows(spans) == Tagger.from_pretrained(run).tag([text])[0]
