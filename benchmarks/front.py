@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, median
 from typing import Any
 
+from accuracy import RUNS
 from drawing import badge
 from tables import KIND_NAMES
 
@@ -24,7 +25,6 @@ IN_WORDS = {
     "recipe": "the usual fine-tuning recipe with the same encoder",
     "recipe-our-settings": "that recipe with our epochs and learning rate",
 }
-SEEDED = {"spacy-cnn", "recipe", "recipe-our-settings"}  # whose result changes with the seed
 
 
 def facts(project: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
@@ -115,7 +115,7 @@ def peers_short(accuracy: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     header = ["strict micro F1", f"our test split, three labels ({sizes[0]})", f"re3d dev, ten labels ({sizes[1]})"]
     seeds = {len(task["peers"]["ours"]["runs"]) for task in tasks}
     note = f"Mean of {' or '.join(map(str, sorted(seeds)))} seeds; in brackets the first seed's 95 % interval over documents."
-    if once := [PEER_NAMES[name] for name in order if name in SEEDED and len(tasks[0]["peers"][name]["runs"]) == 1]:
+    if once := [PEER_NAMES[name] for name in order if name in RUNS and RUNS[name].seeded and len(tasks[0]["peers"][name]["runs"]) == 1]:
         note += f" One seed only: {', '.join(once)}."
     micro = metrics["strict"]["micro"]
     if micro["f1"] not in [run["strict"]["micro"]["f1"] for run in tasks[0]["peers"]["ours"]["runs"]]:

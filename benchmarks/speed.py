@@ -1,6 +1,6 @@
 """How fast the tagger is, beside the stock pipeline and beside the machine's own limit: the table in benchmarks/README.md.
 
-    python benchmarks/speed.py                                           # about half an hour on two cores
+    python benchmarks/speed.py                                           # about 25 minutes on two cores
     python benchmarks/speed.py --rounds 2 --share 0.05 --output build/speed.json --systems stock torch
 
 Each system loads once, in a process of its own, and tags on request (`speed_worker.py`). Rounds go through all systems in turn, so that
@@ -165,7 +165,8 @@ def workers(systems: dict[str, System], model: Path) -> Iterator[tuple[dict[str,
 
 def measure(kind: str, parts: tuple[Part, Part], rounds: int, ready: dict[str, Worker], result: dict[str, Any]) -> None:
     """Let every system tag one kind of text, round after round, and add the seconds to `result`."""
-    for number in range(rounds):
+    once = kind == LONG_KIND
+    for number in range(1 if once else rounds):
         for name, worker in ready.items():
             if name in CEILINGS:
                 rate = worker.ask(ceiling=CEILING_SECONDS)["sub_tokens_per_second"]
@@ -175,12 +176,12 @@ def measure(kind: str, parts: tuple[Part, Part], rounds: int, ready: dict[str, W
             part = parts[kind_of_ceiling == "fp32"]
             system = result["systems"].setdefault(name, {"ceiling": kind_of_ceiling, "kinds": {}})
             row = system["kinds"].setdefault(kind, {**part.size(), "seconds": []})
-            if not number and kind != LONG_KIND:  # memory is allocated and threads are started once: that is not what is measured
+            if not number and not once:  # memory is allocated and threads are started once: that is not what is measured
                 worker.ask(texts=str(part.file))
             said = worker.ask(texts=str(part.file))
             row["seconds"].append(round(said["seconds"], 4))
             row["peak_mib"] = said["peak_mib"]
-        print(f"{kind}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+        print(f"{kind}: round {number + 1} of {1 if once else rounds}", file=sys.stderr, flush=True)
 
 
 @exit_2_on_bad_input
@@ -219,7 +220,7 @@ def main() -> int:
         for name, reason in result["skipped"].items():
             print(f"left out: {name}: {reason}", file=sys.stderr)
         for kind, both in parts.items():
-            measure(kind, both, 1 if kind == LONG_KIND else arguments.rounds, ready, result)
+            measure(kind, both, arguments.rounds, ready, result)
             result["kinds"][kind] = both[0].size()
             write_json(arguments.output, result)
         for name in result["systems"]:

@@ -137,16 +137,17 @@ def main() -> int:
         "data": {"train": corpus_sha256(train), "dev": corpus_sha256(dev)},
         "code_sha256": code_sha256(arguments.config),
     }
+    command = f"python benchmarks/training_speed.py --epochs {arguments.epochs:g} --seed {arguments.seed}"
     result = read_json_if_any(arguments.output) or {}
     if result.get("settings") != settings:
-        result = {"command": " ".join(["python", "benchmarks/training_speed.py", *sys.argv[1:]]), "settings": settings, "systems": {}}
+        result = {"settings": settings, "systems": {}}
     sub_tokens = count_sub_tokens(train, config["model_name_or_path"])
     for name in arguments.systems:
         if name not in result["systems"]:
             row = run_system(name, arguments.config, arguments.epochs, arguments.seed, dev)
             row["sub_tokens"] = arguments.epochs * sub_tokens[name == "default" and config.get("sentences_too", False)]
             result["systems"][name] = {**row, "git_commit": git_commit(), "versions": versions()}
-            write_json(arguments.output, result)
+            write_json(arguments.output, {**result, "command": f"{command} --systems {' '.join(result['systems'])}"})
         print(f"{name}: {result['systems'][name]['seconds'] / 60:.1f} min", file=sys.stderr, flush=True)
     print(training_table(result), f"written: {arguments.output}", sep="\n\n")
     return 0

@@ -51,6 +51,11 @@ def is_ours(path: str) -> bool:
     return PurePath(path).is_relative_to(CORPUS)
 
 
+def learnt_ours(run: Mapping[str, Any]) -> bool:
+    """Tell whether a run learnt from the corpus that is published."""
+    return any(map(is_ours, run["settings"]["train_data"]))
+
+
 def is_local(run: Mapping[str, Any]) -> bool:
     """Tell whether the encoder came from a folder, whose path means nothing elsewhere."""
     return str(run["encoder"]["origin"]).startswith("folder")
@@ -73,8 +78,7 @@ def hub_metadata(
     name: str, metrics: Mapping[str, Any], run: Mapping[str, Any], examples: list[Mapping[str, Any]], dataset: str | None
 ) -> dict[str, Any]:
     """Return the header as the Hub defines it; `dataset` is the id of the corpus where it is published too."""
-    emissions, on_conflict = emissions_of(run), any(map(is_ours, run["settings"]["train_data"]))
-    local = is_local(run)
+    emissions, on_conflict, local = emissions_of(run), learnt_ours(run), is_local(run)
     header: dict[str, Any] = {
         "license": run["license"],
         "language": "en",

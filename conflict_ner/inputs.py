@@ -21,14 +21,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from conflict_ner.errors import InputError, decode_utf8
-from conflict_ner.tables import READ_FAULTS, BadRow, Columns, Row, parquet_columns, read_csv, read_jsonl, read_parquet
+from conflict_ner.tables import READ_FAULTS, BadRow, Columns, Row, one_line, parquet_columns, read_csv, read_jsonl, read_parquet
 
 STANDARD_INPUT = "-"
 SUFFIXES = {".txt": "txt", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 # Files that would be tagged, mark-up and all, as if they were prose; any other unknown suffix may well be that of a text.
 NOT_PROSE = {".json", ".html", ".htm", ".xml", ".rtf", ".pdf", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".epub", ".zip"}
-
-
 LONGEST_PATH = 200  # that is shown whole
 
 
@@ -105,10 +103,13 @@ def _files_in(folder: Path, others: Collection[Path]) -> tuple[list[str], Counte
     next(folder.iterdir(), None)  # `walk` keeps quiet
     for place, folders, names in os.walk(folder, onerror=lambda error: left_out.update(["unreadable folder"])):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        left_out.update("linked folder" for name in folders if Path(place, name).is_symlink())  # `walk` passes them over
         for file in (Path(place, name) for name in names if not name.startswith(".")):
-            if _lies_in(file, others) or not file.is_file():
+            if _lies_in(file, others):
                 continue
-            if _format_of(file.name):
+            if not file.is_file():
+                left_out["broken link" if file.is_symlink() else "special file"] += 1
+            elif _format_of(file.name):
                 found.append(file)
             else:
                 left_out[file.suffix.lower() or "unsuffixed file"] += 1
@@ -166,7 +167,7 @@ def read_rows(files: Sequence[str], reading: Reading) -> Iterator[Row | BadRow]:
         except InputError as error:
             yield BadRow(_shown_name(file), str(error), before + read, of_file=True)
         except READ_FAULTS as error:
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+            reason = getattr(error, "strerror", None) or one_line(error)
             fault = f"{file}: cannot be read to its end ({reason}); check or restore the file"
             yield BadRow(_shown_name(file), fault, before + read, of_file=True)
         before += max(read, total_bytes([file]) or 0)

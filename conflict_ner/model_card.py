@@ -16,7 +16,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
 from conflict_ner import card_benchmarks, card_tables, plots
-from conflict_ner.card_metadata import bibtex, corpora_of, emissions_of, hub_metadata, is_local, is_ours, split_of
+from conflict_ner.card_metadata import bibtex, corpora_of, emissions_of, hub_metadata, is_local, learnt_ours, split_of
 from conflict_ner.errors import InputError
 from conflict_ner.runs import CARD, EVIDENCE, METRICS, RUN_RECORD, read_json, read_json_if_any
 from conflict_ner.scoring import enough, shown_interval
@@ -25,7 +25,7 @@ from conflict_ner.terminal import bounds
 
 ROLES = {
     "train": "that the model **was trained on**: no measure of anything else",
-    "dev": "that also **fitted the scores' temperature, and chose the checkpoint where one was chosen**: read it as a development figure",
+    "dev": "that **choices were made on** (settings, a checkpoint, the temperature of scores): read it as a development figure",
     "test": "that were used for no choice",
 }
 USES = {"train": "**used for training**", "dev": "**used for choices**", "test": ""}
@@ -90,7 +90,7 @@ def _render(
 ) -> str:
     name = repo_id.rpartition("/")[2] if repo_id else Path(metrics["model"]).resolve().name
     model = repo_id or metrics["model"]
-    examples, on_conflict = evidence.get("examples", []), any(map(is_ours, run["settings"]["train_data"]))
+    examples, on_conflict = evidence.get("examples", []), learnt_ours(run)
     split = split_of(metrics["data"]["path"], metrics, run)
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.globals.update(

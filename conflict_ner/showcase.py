@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conflict_ner.card_metadata import is_ours
+from conflict_ner.card_metadata import learnt_ours
 from conflict_ner.corpus import read_documents
 from conflict_ner.documents import Document, Span
 from conflict_ner.errors import InputError
@@ -65,9 +66,9 @@ def facts_of(model: ModelFolder) -> Facts:
 
 def _words(run: dict[str, Any], name: str, labels: Sequence[str]) -> Words:
     """Return ours for a model that learnt our corpus, as its card does; for any other what its labels say."""
-    settings = run.get("settings")
-    if any(map(is_ours, settings.get("train_data", []) if isinstance(settings, dict) else ())):
-        return OURS
+    with suppress(KeyError, TypeError):  # a record of another kind
+        if learnt_ours(run):
+            return OURS
     named = ", ".join(labels)
     return Words(
         f"{named} in text", f"A small language model marks mentions of {named} in text.", name, "Mentions in text, marked and scored"

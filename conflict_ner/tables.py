@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Protocol
 from conflict_ner.errors import InputError, decode_utf8
 
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what `surrogateescape` makes of a byte that is no UTF-8
+NO_UTF8 = "is no UTF-8 text; save the file as UTF-8"
 LONGEST_FIELD = 2**31 - 1  # of a CSV file; Python's own limit is shorter than many an article
 FIRST_RECORDS = 100  # of a JSONL file: a column that none of them has is a wrong name, not a bad row
 READ_FAULTS = (OSError, EOFError, zlib.error)  # of a file that is damaged or cut off
@@ -133,8 +134,8 @@ def read_csv(file: str, stream: BinaryIO, columns: Columns, tell: Callable[[], i
     """Yield a row per record of a CSV `stream` with a header, rows counted from 1 behind it; raises InputError for wrong columns."""
     csv.field_size_limit(LONGEST_FIELD)
     first = next(stream, b"").removeprefix(codecs.BOM_UTF8)
-    if b"\0" in first or NOT_UTF8.search(first.decode("utf-8", errors="surrogateescape")):
-        raise InputError.at(file, 1, "is no UTF-8 text; save the file as UTF-8")
+    if b"\0" in first:  # UTF-16, whose line ends would confuse the reader
+        raise InputError.at(file, 1, NO_UTF8)
     lines = (line.decode("utf-8", errors="surrogateescape") for line in chain([first], stream))
     records = csv.reader(lines, strict=True, delimiter=separator)  # strict: a stray quote is said, not guessed around
     try:
@@ -142,6 +143,8 @@ def read_csv(file: str, stream: BinaryIO, columns: Columns, tell: Callable[[], i
     except csv.Error as error:
         fault = _bare_return(error) or f"its header is no CSV ({error}); quote names with commas or quotation marks"
         raise InputError.at(file, 1, fault) from None
+    if any(NOT_UTF8.search(name) or "\0" in name for name in header):
+        raise InputError.at(file, 1, NO_UTF8)
     other = next((sign for sign in SEPARATORS if sign != separator and sign in header[0]), None) if len(header) == 1 else None
     if other and columns.text not in header:
         raise InputError.at(file, 1, f"its fields are separated by {other!r}; {SEPARATORS[other]}")
@@ -217,10 +220,10 @@ def read_parquet(file: str, columns: Columns) -> Iterator[Row | BadRow]:
                     except UnicodeDecodeError:
                         record = "holds bytes that are not UTF-8; mend or remove the row"
                     except (ValueError, OverflowError, LookupError) as error:  # times behind the year 9999, unknown time zones
-                        record = f"holds a value that cannot be written out ({_one_line(error)}); mend it or name another column"
+                        record = f"holds a value that cannot be written out ({one_line(error)}); mend it or name another column"
                     yield columns.row(file, number, record, size * number // table.metadata.num_rows, "record")
     except pa.ArrowException as error:
-        raise InputError(f"{file}: is not a whole Parquet file ({_one_line(error)}); restore it") from None
+        raise InputError(f"{file}: is not a whole Parquet file ({one_line(error)}); restore it") from None
 
 
 def parquet_columns(file: str) -> list[str]:
@@ -230,5 +233,6 @@ def parquet_columns(file: str) -> list[str]:
     return list(parquet.read_schema(file).names)
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return what an error says as one line."""
     return " ".join(str(error).split())

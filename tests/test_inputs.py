@@ -311,6 +311,12 @@ def test_a_header_with_other_separators_says_what_to_do(tmp_path):
     assert [row.text for row in read(tmp_path / "d.csv", columns=Columns("text; translated"))] == ["x"]
 
 
+def test_a_header_over_two_lines_is_utf_8_to_its_end(tmp_path):
+    (tmp_path / "a.csv").write_bytes('text,"two\nlineß"\nx,y\n'.encode("latin-1"))
+    (bad,) = read(tmp_path / "a.csv")
+    assert bad.error == f"{tmp_path}/a.csv:1: is no UTF-8 text; save the file as UTF-8"
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
 def test_a_csv_in_utf_16_is_said_to_be_no_utf_8(tmp_path, encoding):
     (tmp_path / "a.csv").write_bytes("id,text\r\n1,x\r\n".encode(encoding))
@@ -343,6 +349,18 @@ def test_earlier_outputs_are_read_only_when_they_are_named(tmp_path):
         assert said.pop() == f"{name}: left out 4 earlier outputs\n"
     assert expand([f"{tmp_path}/a.jsonl"], (), said.append) == [f"{tmp_path}/a.jsonl"]
     assert not said
+
+
+def test_nothing_in_a_folder_is_passed_over_in_silence(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text("x")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "in/folder").symlink_to(tmp_path / "linked")
+    (tmp_path / "in/b.txt").symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "in/c.txt")
+    said = []
+    assert expand([f"{tmp_path}/in"], (), said.append) == [f"{tmp_path}/in/a.txt"]
+    assert said == [f"{tmp_path}/in: left out 1 broken link, 1 linked folder, 1 special file\n"]
 
 
 def test_a_text_in_place_of_a_file_is_one_sentence():

@@ -15,7 +15,7 @@ from conflict_ner.colours import highlighted
 from conflict_ner.documents import Span
 from conflict_ner.errors import InputError
 from conflict_ner.model_card import MODEL, render_card, write_card
-from conflict_ner.plots import descriptions, write_figures
+from conflict_ner.plots import CARD_FIGURES, card_figures, descriptions, write_figures
 from conflict_ner.snippets import blocks_of
 from conflict_ner.terminal import score_table
 
@@ -328,6 +328,7 @@ def test_figures_are_the_same_every_time_small_and_said_in_words(tmp_path):
     second = {path.name: path.read_bytes() for path in write_figures(tmp_path, metrics)}
     assert first == second
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {*first, "mine.png"}
+    assert set(card_figures(committed("models/conflict-minilm/metrics.json"))) <= set(CARD_FIGURES)
     assert {"f1-by-label.png", "f1-by-genre.png", "reliability.png", "confusion.png"} <= set(first)
     for name, content in first.items():
         assert content.startswith(b"\x89PNG")
@@ -339,7 +340,7 @@ def test_figures_are_the_same_every_time_small_and_said_in_words(tmp_path):
 
 def test_the_card_says_which_split_was_scored():
     assert "used for no choice" in render_card(METRICS, RUN)
-    for split, words in (("train", "was trained on"), ("dev", "chose the checkpoint")):
+    for split, words in (("train", "was trained on"), ("dev", "choices were made on")):
         run = {**RUN, "data": {**RUN["data"], split: {**RUN["data"]["train"], "sha256": METRICS["data"]["sha256"]}}}
         metadata, body = split_card(render_card(METRICS, run))
         assert words in body

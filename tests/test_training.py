@@ -55,6 +55,14 @@ def test_joined_documents_fill_windows_and_lose_no_mention(tokenizer):
     assert join_documents(documents[::-1], tokenizer, [200]) == joined, "whatever the order of files"
 
 
+def test_documents_are_joined_to_each_length_in_its_turn(tokenizer):
+    documents = [dataclasses.replace(document, id=f"{document.id}-{copy}") for document in TRAIN for copy in range(20)]
+    joined = join_documents(documents, tokenizer, [60, 300])
+    sizes = [len(tokenizer(document.text)["input_ids"]) for document in joined]
+    assert max(sizes[::2]) <= 60 < min(sizes[1:-1:2])
+    assert max(sizes) <= 300
+
+
 def test_a_half_written_checkpoint_is_not_resumed_from(tmp_path):
     for step, state in ((2, '{"a": 1}\n'), (10, '{"a": '), (9, None)):
         (tmp_path / f"checkpoint-{step}").mkdir()
